@@ -1,0 +1,98 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading a metadata database by SQL, with the drivers of the system's own Python."""
+
+from __future__ import annotations
+
+import sqlite3
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+CONNECT_TIMEOUT_SECONDS = 10
+
+ARGUMENTS: dict[str, Any] = {
+    "type": "dict",
+    "required": True,
+    "options": {
+        "engine": {"choices": ["sqlite", "postgresql"], "required": True},
+        "path": {"type": "path"},
+        "host": {"type": "str"},
+        "port": {"type": "int"},
+        "name": {"type": "str"},
+        "user": {"type": "str"},
+        "password": {"type": "str", "no_log": True},
+        "ssl_mode": {"type": "str"},
+    },
+}
+"""The `database` option of the modules that read one."""
+
+
+class DatabaseError(Exception):
+    """The database could not be read; the text says where and why, without the password."""
+
+
+class Database:
+    """A short-lived reader of one metadata database."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self.settings = settings
+        self.engine = settings["engine"]
+
+    @property
+    def place(self) -> str:
+        """Where the database is, for messages."""
+        if self.engine == "sqlite":
+            return str(self.settings["path"])
+        return f"{self.settings['name']} on {self.settings['host']}:{self.settings['port']}"
+
+    def query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a SELECT whose parameters are written as %s. Raises DatabaseError."""
+        try:
+            connection = self._connect()
+        except ImportError:
+            raise DatabaseError("the system's Python has no psycopg2: install the distribution's package for it") from None
+        except Exception as error:
+            raise DatabaseError(f"{self.place} cannot be reached: {str(error).strip()}") from None
+        try:
+            cursor = connection.cursor()
+            cursor.execute(statement.replace("%s", "?") if self.engine == "sqlite" else statement, tuple(values))
+            return list(cursor.fetchall())
+        except Exception as error:
+            raise DatabaseError(f"{self.place}: {str(error).strip()}") from None
+        finally:
+            connection.close()
+
+    def _connect(self) -> Any:
+        if self.engine == "sqlite":
+            return sqlite3.connect(f"file:{urllib.parse.quote(self.settings['path'])}?mode=ro", uri=True, timeout=CONNECT_TIMEOUT_SECONDS)
+        import psycopg2
+
+        connection = psycopg2.connect(
+            host=self.settings["host"],
+            port=self.settings["port"],
+            dbname=self.settings["name"],
+            user=self.settings["user"],
+            password=self.settings["password"],
+            sslmode=self.settings["ssl_mode"] or "prefer",
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            application_name="updraft",
+        )
+        connection.set_session(readonly=True)
+        cursor = connection.cursor()
+        cursor.execute("SET timezone = 'UTC'")
+        return connection
+
+    def has_table(self, table: str) -> bool:
+        """Whether the table is there."""
+        if self.engine == "sqlite":
+            return bool(self.query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = %s", [table]))
+        return bool(self.query("SELECT 1 FROM pg_catalog.pg_tables WHERE tablename = %s AND schemaname = current_schema()", [table]))
+
+    def revision(self, table: str = "alembic_version") -> str | None:
+        """The schema's Alembic revision, None for a database without one."""
+        if not self.has_table(table):
+            return None
+        rows = self.query(f"SELECT version_num FROM {table}")
+        return str(rows[0][0]) if rows else None

@@ -1,0 +1,224 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: airflow_health
+short_description: Wait until an Airflow daemon of this host reports itself healthy
+version_added: 0.1.0
+description:
+  - Asks the daemon itself, not the installation. Airflow's own health page looks at the newest job of each kind only, so one dead
+    scheduler of two goes unseen there.
+  - A daemon counts as healthy when its unit is active, its page answers (where it has one), and its row in the table C(job) was started
+    by this unit's process and has a recent heartbeat (where it has one).
+  - Starts no Airflow process.
+author:
+  - the updraft.airflow contributors
+attributes:
+  check_mode:
+    support: full
+    description: Does nothing in check mode, as the daemon may not be there yet.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+options:
+  unit:
+    description: The daemon's systemd unit.
+    type: str
+    required: true
+  url:
+    description: A page that answers 200 when the daemon is well.
+    type: str
+  job_type:
+    description: The C(job_type) of the daemon's row in the table C(job).
+    type: str
+    choices: [SchedulerJob, TriggererJob, DagProcessorJob]
+  database:
+    description: The metadata database. Needed with O(job_type).
+    type: dict
+    suboptions:
+      engine:
+        description: Kind of database.
+        type: str
+        choices: [sqlite, postgresql]
+        required: true
+      path:
+        description: File of an SQLite database.
+        type: path
+      host:
+        description: The server's address.
+        type: str
+      port:
+        description: The server's port.
+        type: int
+      name:
+        description: Name of the database.
+        type: str
+      user:
+        description: Role to log in as.
+        type: str
+      password:
+        description: The role's password.
+        type: str
+      ssl_mode:
+        description: libpq's C(sslmode).
+        type: str
+  timeout:
+    description: Seconds to wait.
+    type: int
+    default: 120
+  heartbeat_age:
+    description: Seconds after which a heartbeat is too old. Airflow's own threshold for schedulers is 30.
+    type: int
+    default: 30
+  journal_lines:
+    description: How many of the journal's last lines are shown when the daemon does not get healthy.
+    type: int
+    default: 20
+"""
+
+EXAMPLES = r"""
+- name: Wait until the scheduler is healthy
+  updraft.airflow.airflow_health:
+    unit: airflow-scheduler
+    url: http://127.0.0.1:8974/health
+    job_type: SchedulerJob
+    database: "{{ database }}"
+"""
+
+RETURN = r"""
+seconds:
+  description: How long it took.
+  returned: success
+  type: float
+"""
+
+import socket
+import time
+import urllib.error
+import urllib.request
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.updraft.airflow.plugins.module_utils._database import ARGUMENTS, Database, DatabaseError
+
+PAUSE_SECONDS = 0.5
+
+
+class Daemon:
+    """One unit and the ways to ask it."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        parameters = module.params
+        self.unit: str = parameters["unit"]
+        self.url: str | None = parameters["url"]
+        self.job_type: str | None = parameters["job_type"]
+        self.heartbeat_age = timedelta(seconds=parameters["heartbeat_age"])
+        self.database = Database(parameters["database"]) if parameters["database"] else None
+        # A proxy of the environment is no way to a daemon of this host.
+        self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def unit_state(self) -> dict[str, str]:
+        """What systemd says of the unit."""
+        _code, out, _error = self.module.run_command(
+            ["systemctl", "show", self.unit, "--timestamp=unix", "--property=ActiveState,SubState,Result,ExecMainStartTimestamp,NRestarts"]
+        )
+        return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+
+    def problem(self) -> str | None:
+        """Why the daemon is not healthy now, or None."""
+        state = self.unit_state()
+        if state.get("ActiveState") != "active":
+            return f"the unit is {state.get('ActiveState', 'unknown')} ({state.get('Result', '')})"
+        return self._page_problem() or self._job_problem(float(state["ExecMainStartTimestamp"].lstrip("@") or 0))
+
+    def _page_problem(self) -> str | None:
+        if not self.url:
+            return None
+        try:
+            with self.opener.open(self.url, timeout=5) as answer:
+                return None if answer.status == 200 else f"{self.url} answers {answer.status}"
+        except urllib.error.HTTPError as error:
+            return f"{self.url} answers {error.code}"
+        except (OSError, ValueError) as error:
+            return f"{self.url} does not answer: {error}"
+
+    def _job_problem(self, started: float) -> str | None:
+        if not self.job_type or not self.database:
+            return None
+        try:
+            rows = self.database.query(
+                "SELECT state, start_date, latest_heartbeat FROM job WHERE job_type = %s AND hostname IN (%s, %s, %s) ORDER BY id DESC",
+                [self.job_type, *host_names()],
+            )
+        except DatabaseError as error:
+            return str(error)
+        # systemd cuts its time to the second.
+        since = datetime.fromtimestamp(started, timezone.utc) - timedelta(seconds=1)
+        for state, start, beat in rows:
+            if state == "running" and as_utc(start) >= since and as_utc(beat) >= datetime.now(timezone.utc) - self.heartbeat_age:
+                return None
+        return f"it has written no heartbeat as {self.job_type} since its start"
+
+    def journal(self, lines: int) -> str:
+        """The last lines the daemon wrote."""
+        _code, out, _error = self.module.run_command(
+            ["journalctl", "--unit", self.unit, "--lines", str(lines), "--no-pager", "--output", "cat"]
+        )
+        return out.strip()
+
+
+def host_names() -> list[str]:
+    """The names under which Airflow may have registered this host, by the ways it has of finding one."""
+    names = [socket.getfqdn(), socket.gethostname()]
+    try:
+        names.append(socket.gethostbyname(names[0]))
+    except OSError:
+        names.append(names[0])
+    return names
+
+
+def as_utc(value: Any) -> datetime:
+    """A timestamp of the database; SQLite has them as text in UTC."""
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "unit": {"type": "str", "required": True},
+            "url": {"type": "str"},
+            "job_type": {"choices": ["SchedulerJob", "TriggererJob", "DagProcessorJob"]},
+            "database": {**ARGUMENTS, "required": False},
+            "timeout": {"type": "int", "default": 120},
+            "heartbeat_age": {"type": "int", "default": 30},
+            "journal_lines": {"type": "int", "default": 20},
+        },
+        required_by={"job_type": "database"},
+        supports_check_mode=True,
+    )
+    if module.check_mode:
+        module.exit_json(changed=False, seconds=0.0)
+    daemon = Daemon(module)
+    started = time.monotonic()
+    deadline = started + module.params["timeout"]
+    problem = daemon.problem()
+    while problem and time.monotonic() < deadline:
+        time.sleep(PAUSE_SECONDS)
+        problem = daemon.problem()
+    if problem:
+        module.fail_json(
+            msg=f"{daemon.unit} is not healthy after {module.params['timeout']} seconds: {problem}. The last lines of its journal:\n"
+            + daemon.journal(module.params["journal_lines"])
+        )
+    module.exit_json(changed=False, seconds=round(time.monotonic() - started, 1))
+
+
+if __name__ == "__main__":
+    main()
