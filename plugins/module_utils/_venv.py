@@ -103,8 +103,8 @@ class Installer:
             return ["--no-index", "--find-links", wheelhouse]
         return ["--index-url", index_url] if index_url else []
 
-    def install(self, environment: Mapping[str, Any]) -> None:
-        """Make or repair one environment. Raises InstallError."""
+    def install(self, environment: Mapping[str, Any]) -> dict[str, str]:
+        """Make or repair one environment; returns the carried packages that were left out, with the reason. Raises InstallError."""
         self._install_uv(environment["python"])
         path = environment["path"]
         python = os.path.join(path, "bin", "python")
@@ -115,11 +115,13 @@ class Installer:
         self._run(self._pip_install(python, [*self._base(environment)]))
         if environment["requirements"]:
             self._run(self._pip_install(python, [*environment["requirements"], *self._pins(path)]))
+        left_out = self._carry(python, path, environment["carried"])
         self._smoke(python, environment["version"])
         packages = site_packages(path) or path
         names = sorted(os.path.basename(name) for name in glob.glob(os.path.join(packages, "*.dist-info")))
         with open(os.path.join(path, MARKER), "w", encoding="utf-8") as handle:
             handle.write("\n".join(names) + "\n")
+        return left_out
 
     def _install_uv(self, python: str) -> None:
         if os.access(self.uv, os.X_OK):
@@ -132,8 +134,23 @@ class Installer:
     def _base(environment: Mapping[str, Any]) -> list[str]:
         if environment["locks"]:
             return ["--require-hashes", *(word for lock in environment["locks"] for word in ("-r", lock))]
-        extras = "fab,postgres" if int(environment["version"].split(".")[0]) >= 3 else "postgres"
-        return [f"apache-airflow[{extras}]=={environment['version']}", "asyncpg", "-c", environment["constraint_url"]]
+        return [*environment["packages"], "--constraint", environment["constraint_url"]]
+
+    def _carry(self, python: str, path: str, carried: list[str]) -> dict[str, str]:
+        """Install carried packages together, or else one by one, so that one that does not fit keeps none of the others out."""
+        if not carried:
+            return {}
+        try:
+            self._run(self._pip_install(python, [*carried, *self._pins(path)]))
+            return {}
+        except InstallError:
+            left_out = {}
+        for package in carried:
+            try:
+                self._run(self._pip_install(python, [package, *self._pins(path)]))
+            except InstallError as error:
+                left_out[package] = str(error)
+        return left_out
 
     @staticmethod
     def _pins(path: str) -> list[str]:

@@ -41,6 +41,9 @@ options:
         description: Airflow's version in it.
         type: str
         required: true
+      purpose:
+        description: What the environment is for, as a word for the reader.
+        type: str
       locks:
         description: Lock files with hashes, on the controller.
         type: list
@@ -49,8 +52,18 @@ options:
       constraint_url:
         description: Upstream's constraint file, for a version that has no lock.
         type: str
+      packages:
+        description: What to install with O(environments[].constraint_url), for a version that has no lock.
+        type: list
+        elements: str
+        default: []
       requirements:
         description: Further requirements, installed in a second step with the first step's packages as constraints.
+        type: list
+        elements: str
+        default: []
+      carried:
+        description: Packages of an installation made by hand. One that does not go together with the others is left out and reported.
         type: list
         elements: str
         default: []
@@ -98,6 +111,10 @@ incomplete:
   description: What was found missing, by environment.
   returned: always
   type: dict
+left_out:
+  description: Carried packages that could not be installed, with the reason, by environment.
+  returned: when something was installed
+  type: dict
 seconds:
   description: How long each installation took, by environment.
   returned: when something was installed
@@ -132,7 +149,10 @@ def main() -> None:
                     "version": {"type": "str", "required": True},
                     "locks": {"type": "list", "elements": "path", "default": []},
                     "constraint_url": {"type": "str"},
+                    "packages": {"type": "list", "elements": "str", "default": []},
                     "requirements": {"type": "list", "elements": "str", "default": []},
+                    "carried": {"type": "list", "elements": "str", "default": []},
+                    "purpose": {"type": "str"},
                 },
             },
             "uv_home": {"type": "path", "required": True},
@@ -163,20 +183,21 @@ def main() -> None:
         ca_bundle=parameters["ca_bundle"],
     )
     seconds: dict[str, float] = {}
+    left_out: dict[str, dict[str, str]] = {}
     for environment in parameters["environments"]:
         path = environment["path"]
         if path not in damage:
             continue
         started = time.monotonic()
         try:
-            _install(installer, environment)
+            left_out[path] = _install(installer, environment)
         except InstallError as error:
             module.fail_json(msg=str(error), incomplete=damage)
         seconds[path] = round(time.monotonic() - started, 1)
-    module.exit_json(changed=True, incomplete=damage, seconds=seconds)
+    module.exit_json(changed=True, incomplete=damage, seconds=seconds, left_out=left_out)
 
 
-def _install(installer: Installer, environment: dict[str, Any]) -> None:
+def _install(installer: Installer, environment: dict[str, Any]) -> dict[str, str]:
     path = environment["path"]
     marker = os.path.join(path, MARKER)
     if os.path.exists(path) and not os.path.exists(marker):
@@ -184,7 +205,7 @@ def _install(installer: Installer, environment: dict[str, Any]) -> None:
         shutil.rmtree(path)
     elif os.path.exists(marker):
         os.unlink(marker)
-    installer.install(environment)
+    return installer.install(environment)
 
 
 if __name__ == "__main__":

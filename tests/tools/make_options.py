@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes what an installed Airflow knows about its options to roles/common/files/options/<version>.json.
 
-Run it with the Python of a venv made from the collection's lock, AIRFLOW_HOME being an empty folder:
+Run it with the Python of a venv made from the collection's lock, AIRFLOW_HOME being an empty folder. A provider that
+a topology needs but that venv lacks (Celery's) may lie in a folder of its own, installed without its dependencies:
 
-    AIRFLOW_HOME=$(mktemp -d) VENV/bin/python tests/tools/make_options.py roles/common/files/options
+    AIRFLOW_HOME=$(mktemp -d) PYTHONPATH=FOLDER VENV/bin/python tests/tools/make_options.py roles/common/files/options
 
 The file holds facts only: names, defaults, types, and which names were renamed. What a person has to decide
 (advice for removed options, values that changed meaning, defaults to pin) is in moves.json, and a unit test tells
@@ -28,7 +29,7 @@ from airflow.providers_manager import ProvidersManager
 # What Airflow replaces in a default; kept as a placeholder.
 PLACEHOLDERS = ("AIRFLOW_HOME", "FERNET_KEY", "SECRET_KEY", "JWT_SECRET_KEY")
 # Sections whose every option is handed on to another library.
-FREE_SECTIONS = ("celery_broker_transport_options", "sentry")
+FREE_SECTIONS = ("celery_broker_transport_options", "celery_result_backend_transport_options", "sentry")
 
 Description = dict[str, Any]
 
@@ -88,7 +89,10 @@ def add_fallbacks(sections: dict[str, Description]) -> None:
             facts: Description = {"default": parser.get(section, option), "type": "string"}
             if option.endswith(("password", "secret")):
                 facts["sensitive"] = True
-            known["options"].setdefault(option, facts)
+            declared = known["options"].setdefault(option, facts)
+            if declared["default"] != facts["default"]:
+                # What a new airflow.cfg says while the provider is not installed.
+                declared["fallback"] = facts["default"]
     for section in FREE_SECTIONS:
         if section in sections:
             sections[section]["incomplete"] = True

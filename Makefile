@@ -1,0 +1,77 @@
+# Needs Python 3.11 or newer and GNU make. Everything else is installed into .venv and .cache by hash locks.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := $(CURDIR)/.venv
+CACHE := $(CURDIR)/.cache
+BIN := $(VENV)/bin
+LOCKS := roles/common/files/locks
+COLLECTIONS := $(CACHE)/collections
+export PATH := $(BIN):$(PATH)
+export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
+export ANSIBLE_LOCALHOST_WARNING := false
+export MOLECULE_GLOB := molecule/*/molecule.yml
+export PYTHONWARNINGS := ignore::DeprecationWarning:ansible
+export UPDRAFT_VENV_2 := $(CACHE)/venvs/2.11.2
+export UPDRAFT_VENV_3 := $(CACHE)/venvs/3.3.2
+
+SCENARIOS := default sqlite local_postgresql sqlite_to_postgresql
+
+help: ## Show what there is to make
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/.complete: requirements/dev.txt $(LOCKS)/uv.txt
+	@echo "== Installing the tools into .venv"
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: set PYTHON.")'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCKS)/uv.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	touch $@
+
+tools: $(VENV)/.complete ## Install the tools
+	@mkdir -p $(COLLECTIONS)/ansible_collections/updraft
+	ln -sfn $(CURDIR) $(COLLECTIONS)/ansible_collections/updraft/airflow
+
+lint: tools ## Check style: ruff, mypy, yamllint, ansible-lint, changelog
+	@echo "== Lint"
+	ruff check .
+	ruff format --check .
+	tests/tools/typecheck
+	yamllint --strict .
+	antsibull-changelog lint
+	ansible-lint --offline --strict
+
+unit: tools ## Run the unit tests
+	@echo "== Unit tests"
+	python -m pytest tests/unit
+
+$(CACHE)/venvs/%/.complete: $(LOCKS)/%.txt $(LOCKS)/%-postgresql.txt | tools
+	@echo "== Installing Airflow $* for the tests"
+	uv venv --quiet --clear $(@D)
+	uv pip install --quiet --compile-bytecode --python $(@D)/bin/python --require-hashes -r $(LOCKS)/$*.txt -r $(LOCKS)/$*-postgresql.txt
+	touch $@
+
+database: tools $(CACHE)/venvs/2.11.2/.complete $(CACHE)/venvs/3.3.2/.complete ## Test the copy on a PostgreSQL server of its own
+	@echo "== Tests on a real database server"
+	tests/tools/postgresql-server
+	python -m pytest tests/integration_db
+
+sanity: tools ## Run ansible-test sanity on what the tarball holds
+	@echo "== ansible-test sanity (about three minutes)"
+	tests/tools/sanity
+
+molecule: tools ## Run every Molecule scenario
+	@for scenario in $(SCENARIOS); do echo "== Molecule: $$scenario"; molecule test --scenario-name "$$scenario"; done
+
+test: lint unit database sanity molecule ## Run everything
+
+locks: tools ## Resolve requirements/*.in into hash locks anew
+	requirements/make-locks
+
+build: tools ## Build the collection's tarball
+	@ansible-galaxy collection build --force --output-path $(CACHE)
+
+.PHONY: help tools lint unit database sanity molecule test locks build

@@ -1,0 +1,123 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gathers what is known about all hosts and hands it to the topology compiler."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.updraft.airflow.plugins.module_utils._credentials import CredentialsFolder
+from ansible_collections.updraft.airflow.plugins.module_utils._topology_model import COMPONENTS
+from ansible_collections.updraft.airflow.plugins.module_utils.topology import Host, Inputs, Topology, TopologyError, compile_topology
+
+ROLES = os.path.normpath(os.path.join(os.path.dirname(__file__), "..", "..", "roles"))
+PREFIX = "airflow_"
+DEFAULT_GROUP = "airflow"
+HOST_INFO = "__airflow_host"
+
+
+class ActionModule(ActionBase):
+    """Compile the topology; return this host's plan, or the findings that speak against it."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+    _VALID_ARGS: frozenset[str] = frozenset()
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """`findings` is empty when there is a plan: a failure here would be hidden by `no_log`, so the role tells them."""
+        super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        current = str(task_vars["inventory_hostname"])
+        own = self._own_variables(task_vars)
+        inputs = self._inputs(task_vars, own, current)
+        if current not in inputs.hosts:
+            return self._refusal([f"{current} is in none of the installation's groups: put it into the group it is to serve."])
+        store = self._store(task_vars, own, next(iter(inputs.hosts)))
+        try:
+            topology, written = self._compile(inputs, store)
+        except TopologyError as error:
+            return self._refusal(error.findings)
+        return {"changed": written, "findings": [], "plan": topology.plan(current)}
+
+    def _compile(self, inputs: Inputs, store: CredentialsFolder) -> tuple[Topology, bool]:
+        topology = compile_topology(inputs, store)
+        new_secrets = topology.new_secrets
+        if not new_secrets or self._task.check_mode:
+            return topology, bool(new_secrets)
+        for name, value in new_secrets.items():
+            store.write(name, value)
+        # Another host's run may have been first: what is in the folder now is what counts.
+        return compile_topology(inputs, store), True
+
+    @staticmethod
+    def _refusal(findings: list[str]) -> dict[str, Any]:
+        return {"changed": False, "findings": findings, "plan": None}
+
+    def _own_variables(self, task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """This host's variables as the task sees them: with role defaults, play variables and role parameters."""
+        return {name: self._templar.template(task_vars[name]) for name in task_vars if name.startswith(PREFIX)}
+
+    def _inputs(self, task_vars: Mapping[str, Any], own: Mapping[str, Any], current: str) -> Inputs:
+        groups = {str(name): [str(host) for host in hosts] for name, hosts in task_vars["groups"].items()}
+        hostvars = task_vars["hostvars"]
+        inventory = self._inventory_variables(hostvars[current])
+        # What the play sets is no host's own: it holds for all of them, before or over their inventory's word as it does here.
+        under = {**self._defaults(), **{name: value for name, value in own.items() if name not in inventory}}
+        over = {name: value for name, value in own.items() if name in inventory and inventory[name] != value}
+        hosts = {}
+        for name in self._members(groups, own):
+            variables = own if name == current else {**self._inventory_variables(hostvars[name]), **over}
+            hosts[name] = self._host(name, {**under, **variables}, hostvars[name])
+        return Inputs(hosts, groups, os.path.join(ROLES, "common", "files"), known_names())
+
+    @staticmethod
+    def _host(name: str, variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> Host:
+        return Host(name, variables, hostvars.get("ansible_facts", {}), hostvars.get(HOST_INFO, {}).get("airflow_host"))
+
+    @staticmethod
+    def _inventory_variables(hostvars: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: hostvars[name] for name in hostvars if name.startswith(PREFIX)}
+
+    @staticmethod
+    def _members(groups: Mapping[str, list[str]], own: Mapping[str, Any]) -> list[str]:
+        """The hosts of the parent group, or without one those of the components' groups."""
+        parent = own.get("airflow_group") or DEFAULT_GROUP
+        if parent in groups:
+            return groups[parent]
+        names = (own.get(f"airflow_{component}_group") or f"airflow_{component}" for component in COMPONENTS)
+        return list(dict.fromkeys(host for name in names for host in groups.get(name, ())))
+
+    def _defaults(self) -> dict[str, Any]:
+        """The role's static defaults, which no host but the current one has among its variables."""
+        defaults: dict[str, Any] = {}
+        for path in sorted(glob.glob(os.path.join(ROLES, "common", "defaults", "main", "*.yml"))):
+            defaults.update(self._loader.load_from_file(path) or {})
+        return defaults
+
+    def _store(self, task_vars: Mapping[str, Any], own: Mapping[str, Any], first: str) -> CredentialsFolder:
+        inventory_dir = task_vars["hostvars"][first].get("inventory_dir") or self._loader.get_basedir()
+        folder = own.get("airflow_credentials_dir") or os.path.join("credentials", own.get("airflow_installation") or DEFAULT_GROUP)
+        path = os.path.join(str(inventory_dir), os.path.expanduser(str(folder)))
+        return CredentialsFolder(os.path.normpath(path), self._loader.get_text_file_contents)
+
+
+def known_names() -> frozenset[str]:
+    """Every variable that a role of the collection has among its defaults or arguments."""
+    return frozenset(_variable_names(path for part in ("defaults", "meta") for path in _yaml_files(part)))
+
+
+def _yaml_files(part: str) -> Iterable[str]:
+    return glob.glob(os.path.join(ROLES, "*", part, "**", "*.yml"), recursive=True)
+
+
+def _variable_names(paths: Iterable[str]) -> Iterable[str]:
+    for path in paths:
+        with open(path, encoding="utf-8") as stream:
+            yield from re.findall(r"^\s*(airflow_[a-z0-9_]+):", stream.read(), re.MULTILINE)

@@ -1,0 +1,164 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the topology compiler works on: the inputs, and the draft its stages fill in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+DAEMONS = ("webserver", "scheduler", "dag_processor", "triggerer")
+"""Component names that are daemons of Airflow, in the order they start."""
+
+SERVICES = ("metadata_db", "broker", "load_balancer", "monitoring")
+COMPONENTS = (*DAEMONS, "worker", "flower", *SERVICES)
+"""Every component that has a group in the inventory."""
+
+
+class TopologyError(ValueError):
+    """The inventory describes something that cannot be built; `findings` says what, one sentence each."""
+
+    def __init__(self, findings: Iterable[str]) -> None:
+        self.findings = list(dict.fromkeys(findings))
+        super().__init__(" ".join(self.findings))
+
+
+@dataclass(frozen=True)
+class Host:
+    """One host: its variables, its facts, and what the host information module found on it (None: it was not read)."""
+
+    name: str
+    variables: Mapping[str, Any]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    info: Mapping[str, Any] | None = None
+
+    @property
+    def default_address(self) -> str | None:
+        """The address of the interface with the default route."""
+        return (self.facts.get("default_ipv4") or {}).get("address")
+
+    @property
+    def address(self) -> str | None:
+        """The address other hosts reach this one by."""
+        return self.variables.get("airflow_advertised_address") or self.default_address
+
+    @property
+    def adopted(self) -> Mapping[str, Any] | None:
+        """The installation made by hand that is to be taken over now."""
+        return (self.info or {}).get("adopted")
+
+    @property
+    def installation(self) -> Mapping[str, Any] | None:
+        """What this collection installed here before."""
+        return (self.info or {}).get("installation")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything the compiler knows about the inventory."""
+
+    hosts: Mapping[str, Host]
+    """The hosts of the installation, in the order of the inventory."""
+    groups: Mapping[str, Sequence[str]]
+    """Every inventory group with its hosts."""
+    files_dir: str
+    """Folder with the collection's `locks` and `options`."""
+    known_names: frozenset[str] = frozenset()
+    """Further variables that roles of the collection define."""
+
+
+@dataclass
+class Database:
+    """The server that holds the metadata."""
+
+    engine: str
+    managed: bool
+    host: str
+    port: int
+    name: str
+    user: str
+    ssl_mode: str
+    password: str = ""
+    version: int | None = None
+    options: dict[str, str] = field(default_factory=dict)
+    """Further options of libpq, of a server that was taken over."""
+    async_url: str = ""
+    """The address for asynchronous drivers, where the installation taken over had one of its own."""
+
+
+@dataclass
+class Draft:
+    """The topology as far as it is derived. A stage never fails: what it cannot derive stays at a harmless value, and a rule reports it."""
+
+    inputs: Inputs
+    group_names: dict[str, str] = field(default_factory=dict)
+    groups: dict[str, list[str]] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    placement: dict[str, list[str]] = field(default_factory=dict)
+    adopted_on: str | None = None
+    adopted: Mapping[str, Any] | None = None
+    installation: Mapping[str, Any] | None = None
+    version: str = ""
+    line: int = 3
+    config: dict[str, dict[str, str]] = field(default_factory=dict)
+    adopted_settings: dict[str, dict[str, str]] = field(default_factory=dict)
+    engine: str = "sqlite"
+    executor: str = ""
+    database: Database | None = None
+    sqlite_path: str | None = None
+    port: int = 8080
+    base_url: str = ""
+    base_url_is_given: bool = False
+    slots: int = 0
+    settings: dict[str, dict[str, str]] = field(default_factory=dict)
+    secret_settings: dict[str, dict[str, str]] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+    findings: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def hosts(self) -> Mapping[str, Host]:
+        """The hosts of the installation."""
+        return self.inputs.hosts
+
+    @property
+    def taking_over(self) -> bool:
+        """Whether this run takes an installation over that was made by hand."""
+        return self.adopted_on is not None and self.hosts[self.adopted_on].adopted is not None
+
+    @property
+    def airflow_hosts(self) -> list[str]:
+        """Hosts that run a daemon of Airflow, in the order of the inventory."""
+        placed = {name for names in self.placement.values() for name in names}
+        return [name for name in self.hosts if name in placed]
+
+    @property
+    def used_hosts(self) -> list[str]:
+        """Hosts that run a daemon or the metadata database."""
+        return [name for name in self.hosts if name in self.airflow_hosts or name in self.groups["metadata_db"]]
+
+    @property
+    def main_host(self) -> str | None:
+        """The host whose word counts for the whole installation: the first scheduler."""
+        return next(iter(self.placement.get("scheduler", [])), None) or next(iter(self.hosts), None)
+
+    def variable(self, host: str, name: str) -> Any:
+        """A variable of one host."""
+        return self.hosts[host].variables.get(name)
+
+    def group(self, component: str) -> str:
+        """The inventory's name for a component's group."""
+        return self.group_names[component]
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in one line."""
+    return ", ".join(names)
+
+
+def counted(number: int, thing: str) -> str:
+    """A number with its noun, as in `2 hosts`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

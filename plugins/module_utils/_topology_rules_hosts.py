@@ -1,0 +1,203 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules about groups and hosts. Each yields one sentence per thing that cannot work."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from . import _topology_versions as versions
+from ._topology_model import DAEMONS, SERVICES, Draft, counted, listed
+from ._topology_sizing import NAMED_SIZES
+from ._topology_urls import LOOPBACK
+
+NOT_YET = {
+    "worker": "CeleryExecutor and its workers are",
+    "flower": "Flower is",
+    "broker": "A broker is",
+    "load_balancer": "A load balancer is",
+    "monitoring": "Monitoring is",
+}
+
+
+def hosts_are_read(draft: Draft) -> Iterator[str]:
+    """A topology of half the hosts would be a wrong one for the others."""
+    for name in draft.used_hosts:
+        if draft.hosts[name].info is None or not draft.hosts[name].facts:
+            yield f"{name} was not read in this run: it must be reachable, and the run must not be limited to other hosts."
+
+
+def groups_are_inside(draft: Draft) -> Iterator[str]:
+    """A host outside the parent group would be counted by the others and never be set up."""
+    for component in (*DAEMONS, *SERVICES):
+        outside = [name for name in draft.inputs.groups.get(draft.group(component), ()) if name not in draft.hosts]
+        if outside:
+            parent = next(iter(draft.hosts.values())).variables.get("airflow_group") or "airflow"
+            yield f"{draft.group(component)} has hosts that are not in {parent} ({listed(outside)}): make it a child of {parent}."
+
+
+def groups_have_hosts(draft: Draft) -> Iterator[str]:
+    """Without these two there is nothing to run."""
+    for component in ("webserver", "scheduler"):
+        if not draft.groups[component]:
+            yield f"Group {draft.group(component)} has no host: put one into it."
+
+
+def components_are_supported(draft: Draft) -> Iterator[str]:
+    """Groups of a later release."""
+    for component, subject in NOT_YET.items():
+        if draft.groups[component]:
+            yield f"{subject} not supported by this release: remove the hosts of group {draft.group(component)}."
+
+
+def one_webserver(draft: Draft) -> Iterator[str]:
+    """Several webservers need a load balancer in front."""
+    hosts = draft.groups["webserver"]
+    if len(hosts) > 1:
+        yield (
+            f"Group {draft.group('webserver')} has {counted(len(hosts), 'host')} ({listed(hosts)}), and several webservers are not "
+            "supported by this release: keep one."
+        )
+
+
+def one_scheduler(draft: Draft) -> Iterator[str]:
+    """SQLite cannot lock rows; elsewhere this release does not spread DAGs."""
+    hosts = draft.groups["scheduler"]
+    if len(hosts) < 2:
+        return
+    place = f"Group {draft.group('scheduler')} has {counted(len(hosts), 'host')} ({listed(hosts)})"
+    if draft.engine == "sqlite":
+        yield f"{place}, and SQLite has no row locks for several schedulers: keep one, or put a host into {draft.group('metadata_db')}."
+    else:
+        yield f"{place}, and several schedulers are not supported by this release: keep one."
+
+
+def one_dag_processor(draft: Draft) -> Iterator[str]:
+    """Two that read the same folder would undo each other's work."""
+    hosts = draft.groups["dag_processor"]
+    if len(hosts) > 1:
+        yield (
+            f"Group {draft.group('dag_processor')} has {counted(len(hosts), 'host')} ({listed(hosts)}), and several DAG processors are "
+            "not supported by this release: keep one."
+        )
+
+
+def number_of_databases(draft: Draft) -> Iterator[str]:
+    """One server, or a cluster with a majority."""
+    hosts = draft.groups["metadata_db"]
+    place = f"Group {draft.group('metadata_db')} has {counted(len(hosts), 'host')} ({listed(hosts)})"
+    if len(hosts) == 2:
+        yield f"{place}: of two database servers neither has a majority when they lose each other; keep one."
+    elif len(hosts) > 2:
+        yield f"{place}, and a database cluster is not supported by this release: keep one."
+
+
+def sqlite_is_on_one_host(draft: Draft) -> Iterator[str]:
+    """SQLite is a file."""
+    if draft.engine == "sqlite" and len(draft.airflow_hosts) > 1:
+        yield (
+            f"Airflow runs on {listed(draft.airflow_hosts)}, and SQLite is a file on one host: put a host into "
+            f"{draft.group('metadata_db')} or set airflow_metadata_db_host."
+        )
+
+
+def systemd_is_there(draft: Draft) -> Iterator[str]:
+    """The daemons are units."""
+    for name in draft.used_hosts:
+        if (draft.hosts[name].info or {}).get("systemd") is False:
+            yield f"{name} does not run systemd, which starts and stops the daemons: use a host that does."
+
+
+def system_is_known(draft: Draft) -> Iterator[str]:
+    """Distributions whose package names are known here."""
+    for name in draft.used_hosts:
+        facts = draft.hosts[name].facts
+        if facts and versions.system_key(facts) is None:
+            system = f"{facts.get('distribution')} {facts.get('distribution_major_version')}"
+            yield f"{name} runs {system}, which is not supported: use Debian 12 or 13."
+
+
+def untested_systems(draft: Draft) -> Iterator[str]:
+    """Warnings: distributions that should work."""
+    for name in draft.used_hosts:
+        facts = draft.hosts[name].facts
+        key = versions.system_key(facts)
+        if key is not None and key not in versions.TESTED_SYSTEMS:
+            yield f"{name} runs {facts.get('distribution')} {key[1]}, which this collection was not tested on (Debian 12 and 13 were)."
+
+
+def addresses_are_known(draft: Draft) -> Iterator[str]:
+    """Several hosts reach each other."""
+    if len(draft.used_hosts) < 2:
+        return
+    for name in draft.used_hosts:
+        if draft.hosts[name].facts and draft.hosts[name].address is None:
+            yield f"{name} has no default IPv4 address for the other hosts to reach it by: set airflow_advertised_address on it."
+
+
+def addresses_differ(draft: Draft) -> Iterator[str]:
+    """Two hosts with one address would be one."""
+    owners: dict[str, list[str]] = {}
+    for name in draft.used_hosts:
+        address = draft.hosts[name].address
+        if address is not None:
+            owners.setdefault(address, []).append(name)
+    for address, names in owners.items():
+        if len(names) > 1:
+            yield f"{listed(names)} have the same address {address}: set airflow_advertised_address on each."
+
+
+def addresses_are_reachable(draft: Draft) -> Iterator[str]:
+    """An advertised loopback address leads every host to itself."""
+    if len(draft.used_hosts) < 2:
+        return
+    for name in draft.used_hosts:
+        if draft.hosts[name].address in LOOPBACK:
+            yield f"airflow_advertised_address of {name} is {draft.hosts[name].address}, which other hosts cannot reach: set its address."
+
+
+def address_is_plain(draft: Draft) -> Iterator[str]:
+    """The address goes into URLs and pg_hba.conf."""
+    for name, host in draft.hosts.items():
+        address = host.variables.get("airflow_advertised_address")
+        if address and not re.fullmatch(r"[A-Za-z0-9.:_-]+", address):
+            yield f"airflow_advertised_address of {name} must be an address or a host name without port, not {address!r}."
+
+
+def size_is_known(draft: Draft) -> Iterator[str]:
+    """Sizes by name."""
+    sizes = ("auto", *NAMED_SIZES)
+    for name in draft.groups["scheduler"]:
+        size = draft.variable(name, "airflow_size")
+        if size and size not in sizes:
+            yield f"airflow_size of {name} is {size!r}: use one of {listed(sizes)}."
+
+
+def hosts_have_a_part(draft: Draft) -> Iterator[str]:
+    """Warnings: a host that is named and does nothing."""
+    idle = [name for name in draft.hosts if not any(name in hosts for hosts in draft.groups.values())]
+    if idle:
+        yield f"{listed(idle)} would do nothing: not in {draft.group('webserver')}, {draft.group('scheduler')} or another group of theirs."
+
+
+RULES = (
+    hosts_are_read,
+    groups_are_inside,
+    groups_have_hosts,
+    components_are_supported,
+    one_webserver,
+    one_scheduler,
+    one_dag_processor,
+    number_of_databases,
+    sqlite_is_on_one_host,
+    systemd_is_there,
+    system_is_known,
+    addresses_are_known,
+    addresses_differ,
+    addresses_are_reachable,
+    address_is_plain,
+    size_is_known,
+)
+WARNINGS = (untested_systems, hosts_have_a_part)

@@ -1,0 +1,183 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules about single values: ports, keys, passwords, names, folders."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from ._topology_model import Draft
+from ._topology_settings import folders
+from ._topology_stages import number_setting
+
+SHORTEST_KEY = 16
+LONGEST_PORT = 65535
+USER_NAME = r"[a-z_][a-z0-9_-]{0,31}"
+PLAIN_PATH = r"/[A-Za-z0-9._/-]+"
+INSTALLATION_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+FREE_TEXTS = ("airflow_admin_password", "airflow_fernet_key", "airflow_jwt_secret", "airflow_metadata_db_password", "airflow_secret_key")
+
+
+def drain_timeout_is_positive(draft: Draft) -> Iterator[str]:
+    """systemd reads 0 as: at once."""
+    timeout = draft.values["airflow_drain_timeout"]
+    if timeout is not None and timeout < 1:
+        yield f"airflow_drain_timeout is {timeout}: it must be 1 second or more."
+
+
+def ports_are_ports(draft: Draft) -> Iterator[str]:
+    """1 to 65535."""
+    ports = {"airflow_webserver_port": draft.port}
+    if draft.database:
+        ports["airflow_metadata_db_port"] = draft.database.port
+    for name, port in ports.items():
+        if not 1 <= port <= LONGEST_PORT:
+            yield f"{name} is {port}: a port is between 1 and {LONGEST_PORT}."
+
+
+def ports_do_not_collide(draft: Draft) -> Iterator[str]:
+    """Two listeners on one host need two ports."""
+    web = draft.placement["webserver"][:1]
+    taken = []
+    if draft.database and draft.database.managed and set(web) & set(draft.groups["metadata_db"]):
+        taken.append((draft.database.port, "airflow_metadata_db_port"))
+    if set(web) & set(draft.placement["scheduler"]):
+        taken.append((number_setting(draft.settings, "logging", "worker_log_server_port", 8793), "[logging] worker_log_server_port"))
+        taken.append((scheduler_health_port(draft), "[scheduler] scheduler_health_check_server_port"))
+    if set(web) & set(draft.placement["triggerer"]):
+        taken.append((number_setting(draft.settings, "logging", "trigger_log_server_port", 8794), "[logging] trigger_log_server_port"))
+    for port, owner in taken:
+        if port == draft.port:
+            yield f"airflow_webserver_port is {port}, which {owner} has on the same host: choose another one."
+
+
+def scheduler_health_port(draft: Draft) -> int:
+    """Where the scheduler answers about itself."""
+    return number_setting(draft.settings, "scheduler", "scheduler_health_check_server_port", 8974)
+
+
+def fernet_key_is_valid(draft: Draft) -> Iterator[str]:
+    """32 bytes in URL-safe base64; several keys are separated by commas, for a rotation."""
+    for key in draft.secrets.get("fernet_key", "").split(","):
+        if key and not _is_fernet_key(key):
+            yield "The Fernet key is not 32 bytes in URL-safe base64: check airflow_fernet_key, or the file fernet_key."
+
+
+def _is_fernet_key(key: str) -> bool:
+    try:
+        return re.fullmatch(r"[A-Za-z0-9_-]+=*", key) is not None and len(base64.urlsafe_b64decode(key)) == 32
+    except ValueError:
+        return False
+
+
+def keys_are_long_enough(draft: Draft) -> Iterator[str]:
+    """Short keys can be guessed from one signature."""
+    for name in ("airflow_secret_key", "airflow_jwt_secret"):
+        value = draft.values[name]
+        if value and len(value) < SHORTEST_KEY:
+            yield f"{name} has {len(value)} characters: it must have {SHORTEST_KEY} or more."
+
+
+def keys_are_not_expanded(draft: Draft) -> Iterator[str]:
+    """Airflow replaces $NAME and a leading ~ in what it reads from the environment."""
+    for name in ("airflow_secret_key", "airflow_jwt_secret"):
+        value = draft.values[name] or ""
+        if "$" in value or value.startswith("~"):
+            yield f"{name} holds a $ or starts with ~, which Airflow would expand: choose another value."
+
+
+def secrets_are_printable(draft: Draft) -> Iterator[str]:
+    """A line break ends an environment file's line."""
+    for name in FREE_TEXTS:
+        if draft.values[name] and not draft.values[name].isprintable():
+            yield f"{name} holds a control character or a line break: use printable characters."
+
+
+def user_is_safe(draft: Draft) -> Iterator[str]:
+    """Airflow runs tasks of anybody who writes DAGs: never as root."""
+    user = draft.values["airflow_user"]
+    if user == "root":
+        yield "airflow_user is root, as which tasks could do anything to the host: name another user."
+    elif user and not re.fullmatch(USER_NAME, user):
+        yield f"airflow_user is {user!r}: a user's name has small letters, digits, _ and - only."
+
+
+def admin_name_is_plain(draft: Draft) -> Iterator[str]:
+    """The name goes into a form and a table."""
+    name = draft.values["airflow_admin_username"]
+    if name and not re.fullmatch(r"[A-Za-z0-9._@+-]+", name):
+        yield f"airflow_admin_username is {name!r}: use letters, digits and . _ @ + - only."
+
+
+def home_is_plain(draft: Draft) -> Iterator[str]:
+    """The home stands in units, scripts and URLs."""
+    home = draft.values["airflow_home"]
+    if home and (not re.fullmatch(PLAIN_PATH, home) or home.rstrip("/") in ("", "/etc", "/home", "/opt", "/root", "/usr", "/var")):
+        yield f"airflow_home is {home!r}: use a folder of its own, with letters, digits and . _ - in its path only."
+
+
+def home_is_not_adopted(draft: Draft) -> Iterator[str]:
+    """What is taken over is never written."""
+    home, adopted = draft.values["airflow_home"], (draft.adopted or {}).get("home")
+    if home and adopted and f"{adopted.rstrip('/')}/".startswith(f"{home.rstrip('/')}/"):
+        yield f"airflow_home {home} holds the installation to take over ({adopted}), which is never written: choose another airflow_home."
+
+
+def folders_are_absolute(draft: Draft) -> Iterator[str]:
+    """Folders that airflow_config moves."""
+    for name, path in folders(draft).items():
+        if not path.startswith("/"):
+            yield f"The folder for {name} in airflow_config is {path!r}: write an absolute path."
+
+
+def base_url_is_a_url(draft: Draft) -> Iterator[str]:
+    """Scheme and host."""
+    parts = urlsplit(draft.base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        yield f"airflow_base_url is {draft.base_url!r}: write it in full, as in https://airflow.example.org/airflow."
+
+
+def installation_name_is_plain(draft: Draft) -> Iterator[str]:
+    """The name becomes a folder."""
+    name = draft.values["airflow_installation"]
+    if name and not re.fullmatch(INSTALLATION_NAME, name):
+        yield f"airflow_installation is {name!r}: use letters, digits and . _ - only."
+
+
+def requirements_are_single(draft: Draft) -> Iterator[str]:
+    """An option of pip in the list would change where packages come from."""
+    for requirement in draft.values["airflow_requirements"] or []:
+        if requirement.startswith("-") or not requirement.isprintable() or not requirement.strip():
+            yield f"airflow_requirements holds {requirement!r}: write one requirement per entry, as in apache-airflow-providers-amazon."
+
+
+def proxy_environment_is_text(draft: Draft) -> Iterator[str]:
+    """Environment variables are texts."""
+    for name, host in draft.hosts.items():
+        for key, value in (host.variables.get("airflow_proxy_environment") or {}).items():
+            if not isinstance(value, str):
+                yield f"airflow_proxy_environment of {name}: {key} must be a text."
+
+
+RULES = (
+    drain_timeout_is_positive,
+    ports_are_ports,
+    ports_do_not_collide,
+    fernet_key_is_valid,
+    keys_are_long_enough,
+    keys_are_not_expanded,
+    secrets_are_printable,
+    user_is_safe,
+    admin_name_is_plain,
+    home_is_plain,
+    home_is_not_adopted,
+    folders_are_absolute,
+    base_url_is_a_url,
+    installation_name_is_plain,
+    requirements_are_single,
+    proxy_environment_is_text,
+)

@@ -1,0 +1,240 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules about versions: of Airflow, of Python, of the executor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from . import _topology_versions as versions
+from ._topology_model import Draft, Host, listed
+from ._topology_stages import source_version
+
+ENVIRONMENT_MB = 600
+"""A virtual environment of Airflow with its compiled files."""
+
+SOURCE_COPIES = 3
+EXECUTORS = ("LocalExecutor", "SequentialExecutor")
+
+
+def version_is_supported(draft: Draft) -> Iterator[str]:
+    """A version number in the range this collection knows how to run."""
+    wanted = draft.values["airflow_version"]
+    version = versions.parse_version(wanted or draft.version)
+    if version is None:
+        yield f"airflow_version is {wanted!r}, which is not a release: write it in full, as in {versions.DEFAULT_VERSION}."
+    elif version < versions.OLDEST or version[0] > 3:
+        yield f"airflow_version {draft.version} is not supported: use 2.10 to 2.11 or 3.x (2.11.2 and 3.3.2 are tested)."
+
+
+def version_is_tested(draft: Draft) -> Iterator[str]:
+    """Warnings: a version without a hash lock."""
+    if draft.version not in versions.TESTED.values():
+        yield (
+            f"Airflow {draft.version} has no hash lock in this collection: it is installed by upstream's constraint file, without "
+            "hashes, and was not tested (2.11.2 and 3.3.2 were)."
+        )
+
+
+def no_downgrade(draft: Draft) -> Iterator[str]:
+    """An older Airflow does not know the newer schema."""
+    running, wanted = versions.parse_version(source_version(draft) or ""), versions.parse_version(draft.version)
+    if running and wanted and wanted < running:
+        yield (
+            f"airflow_version {draft.version} is older than the running {source_version(draft)}, and Airflow cannot go back: set "
+            f"airflow_version to {source_version(draft)} or newer, or restore a backup."
+        )
+
+
+def schema_stays(draft: Draft) -> Iterator[str]:
+    """Another schema needs a migration, which only a move brings along."""
+    running = source_version(draft)
+    if not running or moves(draft) or versions.parse_version(running) is None:
+        return
+    before, after = versions.schema_head(running), versions.schema_head(draft.version)
+    if before != after or before is None:
+        owner = f"The installation in {(draft.adopted or {}).get('home')}" if draft.taking_over else "The existing installation"
+        yield (
+            f"{owner} is Airflow {running}, and {draft.version} has another database schema: an upgrade in place is not supported by this "
+            f"release; set airflow_version to a version of the schema it has ({running})."
+        )
+
+
+def moves(draft: Draft) -> bool:
+    """Whether rows are moved from SQLite to a server."""
+    if draft.engine == "sqlite":
+        return False
+    if draft.taking_over:
+        return ((draft.adopted or {}).get("metadata") or {}).get("engine") == "sqlite"
+    return draft.installation is not None and draft.installation["engine"] == "sqlite"
+
+
+def source_can_be_moved(draft: Draft) -> Iterator[str]:
+    """The rows are copied at the source's schema, which a tested version must be able to make."""
+    running = source_version(draft)
+    if not moves(draft) or not running:
+        return
+    head = versions.schema_head(running)
+    if head in versions.MOVABLE_HEADS:
+        return
+    version = versions.parse_version(running)
+    newest = versions.TESTED[3] if version and version[0] >= 3 else versions.TESTED[2]
+    place = f"The installation in {(draft.adopted or {}).get('home')}" if draft.taking_over else "The existing installation"
+    yield (
+        f"{place} is Airflow {running}, and this release moves the data of 2.10.3 to 2.11 and of 3.3 only: upgrade it to {newest} by hand "
+        "first (with a backup), then run again."
+    )
+
+
+def executor_is_known(draft: Draft) -> Iterator[str]:
+    """Executors this release runs."""
+    if draft.executor == "CeleryExecutor":
+        yield "airflow_executor CeleryExecutor is not supported by this release: use LocalExecutor."
+    elif draft.executor not in EXECUTORS:
+        yield f"airflow_executor {draft.executor} is not supported: use {' or '.join(EXECUTORS)}."
+
+
+def executor_fits_version(draft: Draft) -> Iterator[str]:
+    """3.x has no SequentialExecutor."""
+    if draft.executor == "SequentialExecutor" and draft.line >= 3:
+        yield (
+            f"airflow_executor SequentialExecutor does not exist in Airflow {draft.version}: use LocalExecutor, which works on SQLite "
+            "there."
+        )
+
+
+def executor_fits_database(draft: Draft) -> Iterator[str]:
+    """2.x refuses SQLite for anything that runs tasks in parallel."""
+    if draft.executor == "LocalExecutor" and draft.line < 3 and draft.engine == "sqlite":
+        yield (
+            f"airflow_executor LocalExecutor needs a database server with Airflow {draft.version}: put a host into "
+            f"{draft.group('metadata_db')} or set airflow_metadata_db_host."
+        )
+
+
+def find_python(host: Host, version: str) -> Mapping[str, Any] | None:
+    """The interpreter to use on a host: the one that is asked for, else the newest in the version's range."""
+    wanted = host.variables.get("airflow_python")
+    found = list((host.info or {}).get("pythons") or [])
+    if wanted and wanted.startswith("/"):
+        named = next((python for python in found if python["path"] == wanted), None)
+        minor = versions.python_minor(wanted.rpartition("python")[2])
+        return named or ({"path": wanted, "version": versions.spell(minor)} if minor else None)
+    if wanted:
+        return next((python for python in found if versions.python_minor(python["version"]) == versions.python_minor(wanted)), None)
+    return newest_python(found, version)
+
+
+def newest_python(pythons: list[Mapping[str, Any]], version: str) -> Mapping[str, Any] | None:
+    """The newest interpreter that a version runs with."""
+    oldest, newest = versions.python_range(version)
+    fitting = [(minor, python) for python in pythons if (minor := versions.python_minor(python["version"])) and oldest <= minor <= newest]
+    return max(fitting, key=lambda pair: pair[0])[1] if fitting else None
+
+
+def source_python(draft: Draft, host: Host, version: str) -> Mapping[str, Any] | None:
+    """The interpreter for the source's version, which may be the one it was made with."""
+    own = (draft.adopted or {}).get("python")
+    return newest_python([*((host.info or {}).get("pythons") or []), *([own] if own else [])], version)
+
+
+def python_is_there(draft: Draft) -> Iterator[str]:
+    """Every host that runs Airflow has a Python in the version's range."""
+    oldest, newest = versions.python_range(draft.version)
+    needed = f"Airflow {draft.version} needs Python {versions.spell(oldest)} to {versions.spell(newest)}"
+    for name in draft.airflow_hosts:
+        host = draft.hosts[name]
+        if host.info is None:
+            continue
+        wanted, python = host.variables.get("airflow_python"), find_python(host, draft.version)
+        have = listed(f"{python['path']} ({python['version']})" for python in host.info.get("pythons") or []) or "none"
+        if python is None and wanted:
+            yield f"airflow_python of {name} is {wanted!r}, which was not found there (found: {have}): name one of those, or install it."
+        elif python is None:
+            yield f"{needed}, and {name} has {have}: install one and name its path in airflow_python, or set another airflow_version."
+        elif not oldest <= (versions.python_minor(python["version"]) or (0, 0)) <= newest:
+            yield f"{needed}, and airflow_python of {name} is {wanted} ({python['version']}): name another one."
+
+
+def source_python_is_there(draft: Draft) -> Iterator[str]:
+    """A move across schemas needs an environment of the source's version too."""
+    version = source_environment_version(draft)
+    host = move_host(draft)
+    if version is None or host is None or draft.hosts[host].info is None:
+        return
+    if source_python(draft, draft.hosts[host], version) is None:
+        oldest, newest = versions.python_range(version)
+        yield (
+            f"The data is copied by Airflow {version} first, which needs Python {versions.spell(oldest)} to {versions.spell(newest)}, "
+            f"and {host} has none: install one there."
+        )
+
+
+def source_environment_version(draft: Draft) -> str | None:
+    """The version that makes the source's schema, when the wanted one makes another."""
+    head = versions.schema_head(source_version(draft)) if moves(draft) else None
+    return versions.MOVABLE_HEADS.get(head) if head and head != versions.schema_head(draft.version) else None
+
+
+def move_host(draft: Draft) -> str | None:
+    """The host with the SQLite file."""
+    if not moves(draft):
+        return None
+    if draft.taking_over:
+        return draft.adopted_on
+    return next((name for name, host in draft.hosts.items() if (host.installation or {}).get("engine") == "sqlite"), None)
+
+
+def source_is_at_scheduler(draft: Draft) -> Iterator[str]:
+    """The move needs the SQLite file and an environment of Airflow on one host."""
+    host = move_host(draft)
+    if host is not None and not draft.taking_over and draft.groups["scheduler"] and host not in draft.groups["scheduler"]:
+        yield (
+            f"The SQLite database to move is on {host}, where no scheduler is to run any more: keep {host} in "
+            f"{draft.group('scheduler')} for the move."
+        )
+
+
+def hosts_run_one_version(draft: Draft) -> Iterator[str]:
+    """Hosts left behind by an earlier run would be upgraded unseen."""
+    running: dict[str, list[str]] = {}
+    for name, host in draft.hosts.items():
+        if host.installation:
+            running.setdefault(str(host.installation["version"]), []).append(name)
+    heads = {versions.schema_head(version) for version in running}
+    if len(heads) > 1:
+        places = listed(f"{version} on {listed(names)}" for version, names in running.items())
+        yield f"The hosts have versions with different schemas ({places}): restore the ones that were left behind."
+
+
+def there_is_room(draft: Draft) -> Iterator[str]:
+    """Environments, the copy of the source, and its rows with their indexes on a server of the same host."""
+    for name in draft.airflow_hosts:
+        host = draft.hosts[name]
+        free = ((host.info or {}).get("free_mb") or {}).get("home")
+        if free is None or host.installation is not None:
+            continue
+        needed = ENVIRONMENT_MB
+        if move_host(draft) == name:
+            needed += ENVIRONMENT_MB + SOURCE_COPIES * int(((host.info or {}).get("metadata") or {}).get("size_mb") or 0)
+        if free < needed:
+            yield f"{name} has {free} MB free for {draft.values['airflow_home'] or '/opt/airflow'}, and about {needed} MB are needed: make room."
+
+
+RULES = (
+    version_is_supported,
+    no_downgrade,
+    schema_stays,
+    source_can_be_moved,
+    executor_is_known,
+    executor_fits_version,
+    executor_fits_database,
+    python_is_there,
+    source_python_is_there,
+    source_is_at_scheduler,
+    hosts_run_one_version,
+    there_is_room,
+)
+WARNINGS = (version_is_tested,)

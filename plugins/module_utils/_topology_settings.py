@@ -1,0 +1,161 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The settings of airflow.cfg: derived ones, under those taken over, under the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from ._topology_model import Draft
+from ._topology_sizing import Machine
+from ._topology_stages import adopted_engine, options_dir, setting, source_version
+from ._topology_urls import LOOPBACK, web_url
+from .airflow_options import (
+    DATABASE_ENGINE_OPTIONS,
+    changed_defaults,
+    load_options,
+    nearest_options,
+    split_secrets,
+    without_defaults,
+)
+
+Settings = dict[str, dict[str, str]]
+
+FAB_AUTH_MANAGER = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
+CONFIG_DIR = "/etc/airflow"
+DEFAULT_TASKS_PER_QUERY = 16
+
+
+def merge(*layers: Mapping[str, Mapping[str, str]]) -> Settings:
+    """Layers of settings, the last one wins."""
+    merged: Settings = {}
+    for layer in layers:
+        for section, options in layer.items():
+            merged.setdefault(section, {}).update(options)
+    return merged
+
+
+def choose_settings(draft: Draft) -> None:
+    """All settings, the secret ones apart. Only of a tested version the defaults are known, and left out."""
+    settings = merge(_derived(draft), _pinned(draft), _adopted(draft), draft.config)
+    nearest = nearest_options(options_dir(draft), draft.version)
+    if nearest is None:
+        draft.settings = settings
+        return
+    draft.settings, draft.secret_settings = split_secrets(settings, nearest)
+    if load_options(options_dir(draft), draft.version) is not None:
+        draft.settings = without_defaults(draft.settings, nearest, home(draft))
+
+
+def home(draft: Draft) -> str:
+    """AIRFLOW_HOME."""
+    return str(draft.values["airflow_home"] or "/opt/airflow")
+
+
+def folders(draft: Draft) -> dict[str, str]:
+    """Folders that the user may move: the variable's word, else the place under the home."""
+    dags = f"{home(draft)}/dags"
+    if draft.adopted is not None and draft.variable(draft.adopted_on or "", "airflow_adopt_dags") == "in_place":
+        dags = str(draft.adopted.get("dags_folder") or dags)
+    return {
+        "dags": setting(draft.config, "core", "dags_folder", dags),
+        "plugins": setting(draft.config, "core", "plugins_folder", f"{home(draft)}/plugins"),
+        "logs": setting(draft.config, "logging", "base_log_folder", f"{home(draft)}/logs"),
+    }
+
+
+def _derived(draft: Draft) -> Settings:
+    places = folders(draft)
+    common: Settings = {
+        "core": {
+            "executor": draft.executor,
+            "dags_folder": places["dags"],
+            "plugins_folder": places["plugins"],
+            # What was made by hand had the examples, unless it says otherwise.
+            "load_examples": "False" if draft.adopted is None else "True",
+        },
+        "logging": {"base_log_folder": places["logs"]},
+        "scheduler": {"enable_health_check": "True"},
+    }
+    return merge(common, _sizes(draft), _derived_2(draft) if draft.line < 3 else _derived_3(draft))
+
+
+def _sizes(draft: Draft) -> Settings:
+    if draft.executor == "SequentialExecutor":
+        return {}
+    # Asking for more tasks at once than may run only makes Airflow warn.
+    most_queried = str(min(DEFAULT_TASKS_PER_QUERY, draft.slots))
+    return {"core": {"parallelism": str(draft.slots)}, "scheduler": {"max_tis_per_query": most_queried}}
+
+
+def _derived_2(draft: Draft) -> Settings:
+    web = draft.placement["webserver"]
+    cpus = Machine.of(draft.hosts[web[0]].facts).cpus if web else 1
+    settings: Settings = {
+        "webserver": {
+            "web_server_port": str(draft.port),
+            "base_url": draft.base_url,
+            "config_file": f"{CONFIG_DIR}/webserver_config.py",
+            "workers": str(max(1, min(4, cpus))),
+        },
+    }
+    if draft.placement["dag_processor"]:
+        settings["scheduler"] = {"standalone_dag_processor": "True"}
+    elif draft.engine == "sqlite":
+        # Airflow itself falls back to one on SQLite, with a warning at each start.
+        settings["scheduler"] = {"parsing_processes": "1"}
+    return settings
+
+
+def _derived_3(draft: Draft) -> Settings:
+    settings: Settings = {
+        "core": {"auth_manager": FAB_AUTH_MANAGER, "execution_api_server_url": execution_api_url(draft)},
+        "api": {"port": str(draft.port)},
+        "api_auth": {"jwt_issuer": f"airflow:{draft.values['airflow_installation'] or 'airflow'}"},
+        "fab": {"config_file": f"{CONFIG_DIR}/webserver_config.py"},
+    }
+    if draft.base_url_is_given:
+        # Written only when it was asked for: 3.x sends everybody who logs in to this address, whatever name they came by.
+        settings["api"]["base_url"] = draft.base_url
+    return settings
+
+
+def base_path(draft: Draft) -> str:
+    """The path under which the web page is served, empty for the root."""
+    return urlsplit(draft.base_url).path.rstrip("/")
+
+
+def execution_api_url(draft: Draft) -> str:
+    """Where the tasks of 3.x report to."""
+    hosts = draft.placement["webserver"]
+    together = draft.airflow_hosts == hosts[:1]
+    address = LOOPBACK[0] if together or not hosts else draft.hosts[hosts[0]].address or hosts[0]
+    return f"{web_url(address, draft.port)}{base_path(draft)}/execution/"
+
+
+def _pinned(draft: Draft) -> Settings:
+    """Defaults of the old line that the new one changed: DAGs behave as before."""
+    before = _line_before(draft)
+    return changed_defaults(before, draft.line, options_dir(draft)) if before is not None and before != draft.line else {}
+
+
+def _line_before(draft: Draft) -> int | None:
+    """The line the DAGs were written for, as recorded when the installation came to this collection."""
+    version = (draft.adopted or {}).get("version") or _recorded_source(draft) or source_version(draft)
+    return 2 if str(version or "").startswith("2.") else 3 if version else None
+
+
+def _recorded_source(draft: Draft) -> str | None:
+    return ((draft.installation or {}).get("moved") or {}).get("version")
+
+
+def _adopted(draft: Draft) -> Settings:
+    """The settings taken over, without those for another database engine."""
+    same_engine = adopted_engine(draft) == draft.engine
+    kept = {
+        section: {name: value for name, value in items.items() if same_engine or (section, name) not in DATABASE_ENGINE_OPTIONS}
+        for section, items in draft.adopted_settings.items()
+    }
+    return {section: items for section, items in kept.items() if items}

@@ -1,0 +1,92 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sizes: task slots, the database server's memory and its connections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+NAMED_SIZES = {"small": 5, "medium": 10, "large": 20}
+"""Task slots per host; the same steps as Amazon's managed Airflow uses for 1, 2 and 4 vCPU."""
+
+SLOTS_PER_CPU = 8
+DAEMONS_MEMORY_MB = 1500
+"""The operating system and four daemons: measured 240 MB for the API server and 170 to 200 MB for each other one."""
+
+WORKER_MEMORY_MB = 130
+"""A LocalExecutor process, measured 120 to 140 MB."""
+
+TASK_MEMORY_MB = 150
+"""What a task of its own is expected to need."""
+
+FEWEST_SLOTS = 2
+UNKNOWN_CPUS = 2
+UNKNOWN_MEMORY_MB = 2048
+
+SHARED_FRACTION = 8
+DEDICATED_FRACTION = 4
+MOST_SHARED_BUFFERS_MB = 8192
+CONNECTION_HEADROOM = 2
+RESERVED_CONNECTIONS = 20
+"""Command line, health checks, the data's move, and the three that PostgreSQL keeps for its administrator."""
+
+FEWEST_CONNECTIONS = 100
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a host offers."""
+
+    cpus: int
+    memory_mb: int
+
+    @classmethod
+    def of(cls, facts: Mapping[str, object]) -> Machine:
+        """The machine that Ansible's facts describe, a small one where they do not."""
+        return cls(int(str(facts.get("processor_vcpus") or UNKNOWN_CPUS)), int(str(facts.get("memtotal_mb") or UNKNOWN_MEMORY_MB)))
+
+
+def auto_slots(machine: Machine, database_memory_mb: int = 0) -> int:
+    """min(8 x vCPU, (memory - database - 1500 MB) / (130 + 150 MB)), at least 2."""
+    room = machine.memory_mb - database_memory_mb - DAEMONS_MEMORY_MB
+    return max(FEWEST_SLOTS, min(SLOTS_PER_CPU * machine.cpus, room // (WORKER_MEMORY_MB + TASK_MEMORY_MB)))
+
+
+def shared_buffers_mb(machine: Machine, shared: bool) -> int:
+    """A quarter of a host of its own, an eighth where Airflow runs beside it."""
+    share = machine.memory_mb // (SHARED_FRACTION if shared else DEDICATED_FRACTION)
+    return max(64, min(MOST_SHARED_BUFFERS_MB, share // 16 * 16))
+
+
+def postgresql_settings(machine: Machine, shared: bool, max_connections: int) -> dict[str, str]:
+    """Settings of a PostgreSQL server for its host."""
+    buffers = shared_buffers_mb(machine, shared)
+    return {
+        "max_connections": str(max_connections),
+        "shared_buffers": f"{buffers}MB",
+        "effective_cache_size": f"{buffers * (2 if shared else 3)}MB",
+        "maintenance_work_mem": f"{max(32, min(1024, buffers // 4))}MB",
+        "max_wal_size": "2GB",
+        "checkpoint_timeout": "15min",
+    }
+
+
+def needed_connections(line: int, daemons: Mapping[str, int], pool: int, slots: int, web_workers: int, parsers: int) -> int:
+    """Connections that the daemons may open at once; `daemons` says how many of each there are.
+
+    Each process has a pool. On 3.x the API server, the DAG processor and the triggerer have a second, asynchronous one, and tasks
+    have none: they ask the API. On 2.x each task has two processes with a connection each, and each parser one.
+    """
+    count = {name: daemons.get(name, 0) for name in ("webserver", "scheduler", "dag_processor", "triggerer")}
+    if line >= 3:
+        processes = 2 * count["webserver"] * web_workers + count["scheduler"]
+        return pool * (processes + 2 * count["dag_processor"] + 2 * count["triggerer"])
+    processes = count["webserver"] * web_workers + count["scheduler"] + count["dag_processor"] + count["triggerer"]
+    return pool * processes + count["scheduler"] * (2 * slots + parsers)
+
+
+def max_connections(needed: int) -> int:
+    """Twice what is needed, since a restarted daemon's old connections may linger, and some for people; in tens."""
+    return max(FEWEST_CONNECTIONS, -(-(CONNECTION_HEADROOM * needed + RESERVED_CONNECTIONS) // 10) * 10)

@@ -1,0 +1,97 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Connection URLs, built in one place so that any user, password and host comes out as it went in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote, unquote, urlencode
+
+# libpq's own default waits two hours before it notices that a server is gone.
+KEEPALIVES = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
+SERVER_URL = re.compile(
+    r"[\w+]+://(?:(?P<user>[^:/]*)(?::(?P<password>[^@]*))?@)?"
+    r"(?:\[(?P<v6>[^/?]+)\]|(?P<host>[^/:?]*))(?::(?P<port>\d*))?(?:/(?P<name>[^?]*))?(?:\?(?P<query>.*))?"
+)
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def bracketed(host: str) -> str:
+    """A host as it stands in a URL: IPv6 addresses in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def server_url(driver: str, user: str, password: str, host: str, port: int, name: str, query: Mapping[str, str] | None = None) -> str:
+    """A SQLAlchemy URL. SQLAlchemy 1.4 does not decode the database's name, so that one holds no special character."""
+    credentials = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    options = f"?{urlencode(query, quote_via=quote)}" if query else ""
+    return f"{driver}://{credentials}@{bracketed(host)}:{port}/{name}{options}"
+
+
+def postgresql_url(
+    user: str, password: str, host: str, port: int, name: str, ssl_mode: str, further: Mapping[str, str] | None = None
+) -> str:
+    """The URL for psycopg2; `further` are options of libpq."""
+    keepalives = {} if host in LOOPBACK else KEEPALIVES
+    return server_url("postgresql+psycopg2", user, password, host, port, name, {"sslmode": ssl_mode, **keepalives, **(further or {})})
+
+
+def postgresql_async_url(user: str, password: str, host: str, port: int, name: str, ssl_mode: str) -> str:
+    """The URL for asyncpg, which knows neither `sslmode` nor libpq's keepalives."""
+    return server_url("postgresql+asyncpg", user, password, host, port, name, {"ssl": ssl_mode})
+
+
+def sqlite_url(path: str) -> str:
+    """The URL of an SQLite file."""
+    return f"sqlite:///{path}"
+
+
+def sqlite_async_url(path: str) -> str:
+    """The URL of an SQLite file for aiosqlite."""
+    return f"sqlite+aiosqlite:///{path}"
+
+
+@dataclass(frozen=True)
+class ServerAddress:
+    """The parts of a server's URL, decoded; a part that is not there is empty."""
+
+    host: str = ""
+    port: int | None = None
+    name: str = ""
+    user: str = ""
+    password: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ssl_mode(self) -> str:
+        """The TLS mode, whatever the driver calls it."""
+        return self.options.get("sslmode") or self.options.get("ssl") or ""
+
+    @property
+    def further_options(self) -> dict[str, str]:
+        """The options besides the TLS mode."""
+        return {name: value for name, value in self.options.items() if name not in ("sslmode", "ssl")}
+
+
+def parse_server_url(url: str) -> ServerAddress:
+    """The parts of a URL as SQLAlchemy reads it, which takes a password with `/`, `#` or `?` that was not encoded."""
+    match = SERVER_URL.fullmatch(url)
+    if match is None:
+        return ServerAddress()
+    options = dict(parse_qsl(match["query"] or ""))
+    return ServerAddress(
+        host=match["v6"] or match["host"] or options.pop("host", ""),
+        port=int(match["port"]) if match["port"] else None,
+        name=unquote(match["name"] or ""),
+        user=unquote(match["user"] or ""),
+        password=unquote(match["password"] or ""),
+        options=options,
+    )
+
+
+def web_url(host: str, port: int) -> str:
+    """The address of a web page."""
+    return f"http://{bracketed(host)}:{port}"

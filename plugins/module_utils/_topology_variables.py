@@ -1,0 +1,209 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The public variables: their types, and the check of what the inventory says."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ._topology_model import COMPONENTS, Host, listed
+
+TRUE_WORDS = ("true", "yes", "on", "1")
+FALSE_WORDS = ("false", "no", "off", "0")
+CLOSE_ENOUGH = 0.85
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A public variable. One that is not `per_host` says something about the whole installation."""
+
+    name: str
+    kind: str = "str"
+    per_host: bool = False
+    secret: bool = False
+
+
+VARIABLES = {
+    variable.name: variable
+    for variable in (
+        *(Variable(f"airflow_{component}_group") for component in COMPONENTS),
+        Variable("airflow_group"),
+        Variable("airflow_adopt_dags", per_host=True),
+        Variable("airflow_adopt_home", "path", per_host=True),
+        Variable("airflow_admin_password", secret=True),
+        Variable("airflow_admin_username"),
+        Variable("airflow_advertised_address", per_host=True),
+        Variable("airflow_base_url"),
+        Variable("airflow_ca_bundle", "path", per_host=True),
+        Variable("airflow_config", "dict", secret=True),
+        Variable("airflow_config_extra_sections", "list"),
+        Variable("airflow_credentials_dir"),
+        Variable("airflow_drain_timeout", "int"),
+        Variable("airflow_executor"),
+        Variable("airflow_fernet_key", secret=True),
+        Variable("airflow_health_timeout", "int"),
+        Variable("airflow_home", "path"),
+        Variable("airflow_installation"),
+        Variable("airflow_jwt_secret", secret=True),
+        Variable("airflow_managed_notice"),
+        Variable("airflow_metadata_db_engine"),
+        Variable("airflow_metadata_db_host"),
+        Variable("airflow_metadata_db_managed", "bool"),
+        Variable("airflow_metadata_db_name"),
+        Variable("airflow_metadata_db_password", secret=True),
+        Variable("airflow_metadata_db_port", "int"),
+        Variable("airflow_metadata_db_ssl_mode"),
+        Variable("airflow_metadata_db_user"),
+        Variable("airflow_package_index_url", per_host=True, secret=True),
+        Variable("airflow_proxy_environment", "dict", per_host=True, secret=True),
+        Variable("airflow_python", per_host=True),
+        Variable("airflow_requirements", "list"),
+        Variable("airflow_secret_key", secret=True),
+        Variable("airflow_size", per_host=True),
+        Variable("airflow_user"),
+        Variable("airflow_version"),
+        Variable("airflow_webserver_port", "int"),
+        Variable("airflow_wheelhouse", "path", per_host=True),
+    )
+}
+
+UNSUPPORTED = (
+    "airflow_broker_engine",
+    "airflow_broker_host",
+    "airflow_broker_managed",
+    "airflow_broker_password",
+    "airflow_broker_port",
+    "airflow_broker_user",
+    "airflow_broker_vhost",
+    "airflow_canary_enabled",
+    "airflow_connections",
+    "airflow_dags",
+    "airflow_longest_task_seconds",
+    "airflow_pools",
+    "airflow_result_backend",
+    "airflow_tls",
+    "airflow_users",
+    "airflow_variables",
+    "airflow_worker_concurrency",
+    "airflow_worker_queues",
+)
+"""Variables of later releases. Taking them without a word would leave somebody without TLS who asked for it."""
+
+KIND_NAMES = {
+    "str": "a text",
+    "path": "an absolute path",
+    "int": "a whole number",
+    "bool": "true or false",
+    "dict": "a mapping",
+    "list": "a list of texts",
+}
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError
+    return str(value)
+
+
+def _path(value: Any) -> str:
+    if not _text(value).startswith("/"):
+        raise ValueError
+    return str(value)
+
+
+def _number(value: Any) -> int:
+    if isinstance(value, bool) or not re.fullmatch(r"-?\d+", str(value)):
+        raise ValueError
+    return int(value)
+
+
+def _truth(value: Any) -> bool:
+    word = str(value).lower()
+    if word not in TRUE_WORDS + FALSE_WORDS:
+        raise ValueError
+    return word in TRUE_WORDS
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise ValueError
+    return {str(key): item for key, item in value.items()}
+
+
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError
+    return [_text(item) for item in value]
+
+
+CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "str": _text,
+    "path": _path,
+    "int": _number,
+    "bool": _truth,
+    "dict": _mapping,
+    "list": _texts,
+}
+
+
+def convert(variable: Variable, value: Any) -> Any:
+    """A value of the variable's type. An empty text and null mean: not set. Raises ValueError with the sentence's end."""
+    if value is None or value == "":
+        return None
+    try:
+        return CONVERTERS[variable.kind](value)
+    except ValueError:
+        shown = "" if variable.secret else f", not {value!r}"
+        hint = " (put it in quotes)" if variable.kind == "str" and isinstance(value, (int, float)) else ""
+        raise ValueError(f"must be {KIND_NAMES[variable.kind]}{shown}{hint}") from None
+
+
+def clean_hosts(hosts: Mapping[str, Host]) -> tuple[dict[str, Host], list[str]]:
+    """The hosts with typed variables, and a sentence for each value of a wrong type."""
+    wrong: dict[str, list[str]] = {}
+    cleaned = {}
+    for host in hosts.values():
+        variables = dict(host.variables)
+        for name, variable in VARIABLES.items():
+            try:
+                variables[name] = convert(variable, host.variables.get(name))
+            except ValueError as error:
+                variables[name] = None
+                wrong.setdefault(f"{name} {error}", []).append(host.name)
+        cleaned[host.name] = Host(host.name, variables, host.facts, host.info)
+    return cleaned, [f"{problem} ({listed(names)})." for problem, names in wrong.items()]
+
+
+def unknown_variables(hosts: Iterable[Host], further: frozenset[str]) -> Iterator[str]:
+    """A name nearly like one of ours is a typing error; any other airflow_* variable is the user's own."""
+    known = sorted({*VARIABLES, *UNSUPPORTED, *further})
+    names = {name for host in hosts for name in host.variables if name.startswith("airflow_")}
+    for name in sorted(names - set(known)):
+        near = difflib.get_close_matches(name, known, n=1, cutoff=CLOSE_ENOUGH)
+        if near:
+            yield f"{name} is not a variable of this collection: {near[0]} is; rename it."
+
+
+def unsupported_variables(hosts: Mapping[str, Host]) -> Iterator[str]:
+    """What a later release will know is refused, not ignored."""
+    for name in UNSUPPORTED:
+        if any(host.variables.get(name) not in (None, "") for host in hosts.values()):
+            yield f"{name} is not supported by this release: remove it."
+
+
+def differing_variables(hosts: Mapping[str, Host]) -> Iterator[str]:
+    """A variable about the whole installation has one value."""
+    for name, variable in VARIABLES.items():
+        if variable.per_host:
+            continue
+        first, *others = [(host.name, host.variables.get(name)) for host in hosts.values()] or [("", None)]
+        for other, value in others:
+            if value != first[1]:
+                shown = "" if variable.secret else f" ({first[1]!r} and {value!r})"
+                yield f"{name} differs between {first[0]} and {other}{shown}: set it once, for the whole group."
+                break

@@ -1,0 +1,191 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A hand-made installation of Airflow, described from its AIRFLOW_HOME and its running daemons. Nothing of it is run."""
+
+from __future__ import annotations
+
+import configparser
+import grp
+import json
+import os
+import pwd
+from contextlib import suppress
+from typing import Any
+
+from ansible_collections.updraft.airflow.plugins.module_utils.host_config import Settings, absolute, read_options
+from ansible_collections.updraft.airflow.plugins.module_utils.host_daemons import (
+    Daemon,
+    carried_environment,
+    find_daemons,
+    listening_port,
+)
+from ansible_collections.updraft.airflow.plugins.module_utils.host_processes import user_name
+from ansible_collections.updraft.airflow.plugins.module_utils.host_source import (
+    Source,
+    airflow_version,
+    find_source,
+    read_packages,
+)
+
+URL = (("database", "sql_alchemy_conn"), ("core", "sql_alchemy_conn"))
+FERNET_KEY = (("core", "fernet_key"),)
+WEBSERVER_CONFIG = (("fab", "config_file"), ("webserver", "config_file"))
+WEBSERVER_PORT = (("api", "port"), ("webserver", "web_server_port"))
+SIMPLE_AUTH_MANAGER = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
+
+
+def describe(home: str, pythons: list[dict[str, str]]) -> dict[str, Any]:
+    """Everything a take-over needs to know, and in `problems` what makes it impossible."""
+    if not os.path.isdir(home):
+        return {"home": home, "problems": [f"There is no folder {home}; set airflow_adopt_home to the AIRFLOW_HOME to take over."]}
+    daemons = find_daemons(home)
+    owner = _owner(home, daemons)
+    environment, conflicts, unreadable = carried_environment(daemons)
+    config_file = _config_file(home, environment)
+    options, problems = _options(config_file)
+    settings = Settings(options, environment, owner["home"])
+    source = find_source(home, owner["home"], daemons)
+    version = airflow_version(source.site) if source else None
+    if version is None:
+        problems.append(
+            f"No Airflow was found for {home}: no daemon runs, and there is none in a virtual environment below {owner['home']}, "
+            f"in the packages of user {owner['user']} or of the system; start its daemons, so that their interpreter shows the place."
+        )
+    problems += _computed_settings(settings, config_file)
+    return {
+        "home": home,
+        "owner": owner,
+        "version": version,
+        **_packages(source, pythons),
+        "config_file": config_file,
+        "config": options,
+        "environment": environment,
+        "environment_conflicts": conflicts,
+        "environment_unreadable": unreadable,
+        "daemons": [_daemon(daemon) for daemon in daemons],
+        "dags_folder": _folder(settings, home, "dags", ("core", "dags_folder")),
+        "plugins_folder": _folder(settings, home, "plugins", ("core", "plugins_folder")),
+        "base_log_folder": _folder(settings, home, "logs", ("logging", "base_log_folder"), ("core", "base_log_folder")),
+        "webserver_config": _webserver_config(settings, home),
+        "webserver_port": listening_port(daemons) or _port(settings),
+        "metadata": _metadata(settings, home),
+        "simple_auth": _simple_auth(settings, home) if version and _line(version) >= 3 else None,
+        "problems": problems,
+    }
+
+
+def _line(version: str) -> int:
+    return int(version.split(".")[0])
+
+
+def _owner(home: str, daemons: list[Daemon]) -> dict[str, Any]:
+    """The user that the daemons run as, else the owner of the folder."""
+    status = os.stat(home)
+    uid, gid = (daemons[0].process.uid, daemons[0].process.gid) if daemons else (status.st_uid, status.st_gid)
+    user_home = os.path.dirname(home)
+    with suppress(KeyError):
+        user_home = pwd.getpwuid(uid).pw_dir
+    group = str(gid)
+    with suppress(KeyError):
+        group = grp.getgrgid(gid).gr_name
+    return {"user": user_name(uid), "uid": uid, "group": group, "gid": gid, "home": user_home}
+
+
+def _config_file(home: str, environment: dict[str, str]) -> str:
+    return absolute(environment.get("AIRFLOW_CONFIG") or "airflow.cfg", home)
+
+
+def _options(path: str) -> tuple[dict[str, dict[str, str]], list[str]]:
+    try:
+        return read_options(path), []
+    except FileNotFoundError:
+        return {}, [f"There is no {path}; set airflow_adopt_home to the AIRFLOW_HOME that holds the airflow.cfg to take over."]
+    except (configparser.Error, OSError, UnicodeDecodeError) as error:
+        return {}, [f"{path} cannot be read ({str(error).splitlines()[0]}); repair it so that Airflow itself can read it."]
+
+
+def _computed_settings(settings: Settings, config_file: str) -> list[str]:
+    return [
+        f"{option} of section {names[0][0]} comes from a command or a secrets backend; write its value into {config_file} for the take-over."
+        for names, option in ((URL, "sql_alchemy_conn"), (FERNET_KEY, "fernet_key"))
+        if settings.is_computed(*names) and not settings.get(*names)
+    ]
+
+
+def _packages(source: Source | None, pythons: list[dict[str, str]]) -> dict[str, Any]:
+    if source is None:
+        return {"python": None, "prefix": None, "site_packages": None, "packages": []}
+    path = source.python_path
+    # An environment need not tell more than 3.11; the interpreters of the host were asked.
+    known = {python["path"]: python["version"] for python in pythons}
+    version = known.get(path or "", source.python_version)
+    return {
+        "python": {"path": path, "version": version},
+        "prefix": source.prefix,
+        "site_packages": source.site,
+        "packages": read_packages(source.site),
+    }
+
+
+def _daemon(daemon: Daemon) -> dict[str, Any]:
+    return {
+        "kind": daemon.kind,
+        "pid": daemon.process.pid,
+        "started": daemon.process.started,
+        "argv": daemon.argv,
+        "user": daemon.process.user,
+        "pid_file": daemon.pid_file,
+    }
+
+
+def _folder(settings: Settings, home: str, default: str, *names: tuple[str, str]) -> str:
+    return absolute(settings.get(*names, default=default), home)
+
+
+def _webserver_config(settings: Settings, home: str) -> str | None:
+    path = absolute(settings.get(*WEBSERVER_CONFIG, default="webserver_config.py"), home)
+    return path if os.path.isfile(path) else None
+
+
+def _port(settings: Settings) -> int:
+    value = settings.get(*WEBSERVER_PORT, default="8080")
+    return int(value) if value.isdigit() else 8080
+
+
+def _metadata(settings: Settings, home: str) -> dict[str, Any]:
+    url = settings.get(*URL) or f"sqlite:///{home}/airflow.db"
+    scheme, _separator, rest = url.partition("://")
+    engine = scheme.partition("+")[0]
+    path = absolute(rest.partition("?")[0][1:], home) if engine == "sqlite" else None
+    return {"engine": _engine(engine), "url": url, "path": path}
+
+
+def _engine(name: str) -> str:
+    if name == "postgres":
+        return "postgresql"
+    return name if name in ("sqlite", "postgresql", "mysql") else "other"
+
+
+def _simple_auth(settings: Settings, home: str) -> dict[str, Any] | None:
+    """Users of SimpleAuthManager, which 3.x takes when nothing else is set."""
+    if settings.get(("core", "auth_manager"), default=SIMPLE_AUTH_MANAGER) != SIMPLE_AUTH_MANAGER:
+        return None
+    users = settings.get(("core", "simple_auth_manager_users"), default="admin:admin")
+    entries = [entry.strip().split(":") for entry in users.split(",") if ":" in entry]
+    default = "simple_auth_manager_passwords.json.generated"
+    path = absolute(settings.get(("core", "simple_auth_manager_passwords_file")) or default, home)
+    return {
+        "users": [{"username": entry[0], "role": entry[1]} for entry in entries],
+        "all_admins": settings.get(("core", "simple_auth_manager_all_admins"), default="False").lower() in ("true", "t", "1"),
+        "passwords_file": path,
+        "passwords": _passwords(path),
+    }
+
+
+def _passwords(path: str) -> dict[str, str]:
+    try:
+        with open(path, encoding="utf-8") as handle:
+            return {str(name): str(password) for name, password in json.load(handle).items()}
+    except (OSError, ValueError, AttributeError):
+        return {}

@@ -1,0 +1,123 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starting daemons again as they were started by hand. What that needs is kept in a file that only root reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+import time
+from typing import Any
+
+from ansible_collections.updraft.airflow.plugins.module_utils.host_daemons import API_SERVER_TITLE, Daemon, find_daemons
+from ansible_collections.updraft.airflow.plugins.module_utils.host_processes import output_file, umask, working_folder
+from ansible_collections.updraft.airflow.plugins.module_utils.host_stopping import ORDER
+
+START_TIMEOUT = 120
+
+
+class StartError(Exception):
+    """A daemon could not be started again; the text is for the user."""
+
+
+def remember(daemons: list[Daemon], path: str) -> None:
+    """Write how to start the daemons again; what an earlier, interrupted stop wrote is kept for those that are gone."""
+    kinds = {daemon.kind for daemon in daemons}
+    entries = [entry for entry in recall(path) if entry["kind"] not in kinds] + [_recipe(daemon) for daemon in daemons]
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".updraft-")
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        json.dump(entries, stream)
+    os.replace(temporary, path)
+
+
+def recall(path: str) -> list[dict[str, Any]]:
+    """What was written, or nothing."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return list(json.load(stream))
+    except FileNotFoundError:
+        return []
+
+
+def _recipe(daemon: Daemon) -> dict[str, Any]:
+    process = daemon.process
+    return {
+        "kind": daemon.kind,
+        "argv": command_of(daemon),
+        "environment": daemon.environment or {},
+        "cwd": working_folder(process) or "/",
+        "uid": process.uid,
+        "gid": process.gid,
+        "user": process.user,
+        "umask": umask(process),
+        "output": [output_file(process, 1), output_file(process, 2)],
+    }
+
+
+def command_of(daemon: Daemon) -> list[str]:
+    """The command line that starts the daemon; one that set its own title is started by the `airflow` on its search path."""
+    if os.path.isabs(daemon.argv[0]):
+        return daemon.argv
+    command = [_airflow_on(daemon.environment or {}), *re.sub(r"^celery-", "celery ", daemon.kind).split()]
+    told = API_SERVER_TITLE.match(" ".join(daemon.process.arguments))
+    return [*command, "--host", told.group("host"), "--port", told.group("port")] if told else command
+
+
+def _airflow_on(environment: dict[str, str]) -> str:
+    candidates = [os.path.join(folder, "airflow") for folder in environment.get("PATH", "").split(os.pathsep) if folder]
+    return next((path for path in candidates if os.access(path, os.X_OK)), "airflow")
+
+
+def start_again(path: str, home: str) -> list[str]:
+    """Start what is remembered and does not run; returns the kinds. The webserver comes first, the scheduler last."""
+    running = {daemon.kind for daemon in find_daemons(home)}
+    missing = [entry for entry in recall(path) if entry["kind"] not in running]
+    for entry in sorted(missing, key=lambda entry: -ORDER.index(entry["kind"])):
+        _start(entry)
+        _wait_for(entry["kind"], home)
+    return [entry["kind"] for entry in missing]
+
+
+def _start(entry: dict[str, Any]) -> None:
+    def become() -> None:
+        os.umask(entry["umask"])
+        if os.geteuid() == 0:
+            os.initgroups(entry["user"], entry["gid"])
+            os.setgid(entry["gid"])
+            os.setuid(entry["uid"])
+
+    output = entry["output"]
+    # The files are opened as the user, who owns them.
+    redirect = 'exec >>"$1" 2>>"$2"; shift 2; exec "$@"'
+    command = ["/bin/sh", "-c", redirect, "sh", output[0] or "/dev/null", output[1] or "/dev/null", *entry["argv"]]
+    process = subprocess.Popen(
+        command,
+        env=entry["environment"],
+        cwd=entry["cwd"] if os.path.isdir(entry["cwd"]) else "/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        close_fds=True,
+        start_new_session=True,
+        preexec_fn=become,
+    )
+    if {"-D", "--daemon"} & set(entry["argv"]):
+        # The command ends when the daemon is on its own.
+        try:
+            failed = process.wait(START_TIMEOUT) != 0
+        except subprocess.TimeoutExpired:
+            failed = True
+        if failed:
+            raise StartError(f"The {entry['kind']} did not start again; as {entry['user']}, run: {' '.join(entry['argv'])}")
+
+
+def _wait_for(kind: str, home: str) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while kind not in {daemon.kind for daemon in find_daemons(home)}:
+        if time.monotonic() > deadline:
+            raise StartError(f"The {kind} did not start again; look at its log in {home}.")
+        time.sleep(0.5)

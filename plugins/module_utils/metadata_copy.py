@@ -1,0 +1,248 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The copy itself: one transaction from emptied tables to verified ones."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_kept import kept_columns
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_marker import Marker
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_postgresql import PostgresqlTarget, quoted
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_sqlite import SqliteSource
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import (
+    KEPT_SCHEMA,
+    MARKER_TABLE,
+    VERSION_TABLES,
+    ColumnType,
+    CopiedTable,
+    MoveError,
+    RefusedValue,
+    SourceTable,
+)
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_values import Lines, encoder_of
+
+
+class Stopwatch:
+    """Seconds per step."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        """Book the time since the last lap on a step."""
+        now = time.monotonic()
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + now - self._last, 2)
+        self._last = now
+
+
+class Plan:
+    """Which column goes where; every disagreement of the two schemas is found before anything is written."""
+
+    def __init__(self, source: SqliteSource, target: PostgresqlTarget) -> None:
+        self.refusals: list[str] = []
+        self.tables: list[tuple[SourceTable, dict[str, ColumnType]]] = []
+        self.kept: list[tuple[SourceTable, dict[str, ColumnType]]] = []
+        self._source = source
+        self._target = target
+        known = set(target.tables())
+        self._match_revisions()
+        for table in source.tables():
+            if table.name in known:
+                self.tables.append((table, self._match_columns(table)))
+            elif table.name == MARKER_TABLE:
+                self.refusals.append(f"The source has a table {MARKER_TABLE}, a name of the move's own; rename it.")
+            elif table.columns:
+                self.kept.append((table, kept_columns(source, table)))
+
+    def _match_revisions(self) -> None:
+        for name in VERSION_TABLES:
+            source, target = self._source.revision(name), self._target.revision(name)
+            if name == "alembic_version" and source is None:
+                self.refusals.append(f"{self._source.path} has no alembic_version: it is no database of Airflow's.")
+            elif source is not None and source != target:
+                self.refusals.append(
+                    f"{name} is at {source} in the source and at {target or 'no revision'} in {self._target.place};"
+                    " make the target's schema with 'airflow db migrate' of the source's own version."
+                )
+
+    def _match_columns(self, table: SourceTable) -> dict[str, ColumnType]:
+        target = {column.name: column for column in self._target.columns(table.name)}
+        for column in table.columns:
+            if column.name not in target and self._source.storage_classes(table.name, column.name):
+                self.refusals.append(
+                    f"The column {table.name}.{column.name} of the source has values but is not in the target's"
+                    " schema; empty or drop the column in a copy of the source."
+                )
+        for name, column in target.items():
+            if name not in table.names and not column.optional and self._source.count(table.name):
+                self.refusals.append(
+                    f"The column {table.name}.{name} of the target needs a value but is not in the source's schema;"
+                    " bring the source to the head of its version with 'airflow db migrate' on a copy."
+                )
+        return {name: target[name].type for name in table.names if name in target}
+
+
+class Copy:
+    """One run of the copy."""
+
+    def __init__(self, source: SqliteSource, target: PostgresqlTarget, source_name: str) -> None:
+        self._source = source
+        self._target = target
+        self._source_name = source_name
+        self._watch = Stopwatch()
+        self._lines: dict[tuple[str | None, str], Lines] = {}
+        self._notes: list[str] = []
+
+    def run(self) -> dict[str, Any]:
+        """Copy everything or nothing."""
+        started = time.monotonic()
+        plan = Plan(self._source, self._target)
+        if plan.refusals:
+            return {"refusals": plan.refusals}
+        try:
+            result = self._transaction(plan)
+        except self._target.driver.Error as error:
+            failure = self._target.failure(error)
+            self._target.rollback()
+            raise MoveError(f"The copy to {self._target.place} was undone: {failure}.") from None
+        self._target.analyze([table.name for table, _ in plan.tables])
+        self._watch.lap("analyze")
+        rows = sum(table["rows"] for table in result["tables"] + result["kept"])
+        seconds = max(time.monotonic() - started, 0.001)
+        return {**result, "rows": rows, "seconds": self._watch.seconds, "rows_per_second": round(rows / seconds)}
+
+    def _transaction(self, plan: Plan) -> dict[str, Any]:
+        target = self._target
+        names = [table.name for table, _ in plan.tables]
+        target.lock()
+        # Indexes are built faster once than kept up to date row by row; these settings end with the transaction.
+        target.run("SET LOCAL maintenance_work_mem = '256MB'")
+        target.run("LOCK TABLE " + ", ".join(map(target.full, target.tables())) + " IN ACCESS EXCLUSIVE MODE")
+        definitions = target.definitions(target.tables())
+        for definition in definitions:
+            target.run(definition.drop)
+        target.empty(names)
+        self._watch.lap("prepare")
+        tables = [self._load(table, types, None) for table, types in plan.tables]
+        kept = self._keep(plan)
+        self._watch.lap("load")
+        for definition in reversed(definitions):
+            target.run(definition.create)
+        self._watch.lap("indexes")
+        sequences = self._reset_sequences(plan)
+        for copied, (_, types) in zip(tables, plan.tables):
+            self._verify(copied, types, None)
+        for copied, (_, types) in zip(kept, plan.kept):
+            self._verify(copied, types, KEPT_SCHEMA)
+        self._watch.lap("verify")
+        listed = [_listed(table) for table in tables]
+        fingerprint = _fingerprint(tables + kept)
+        Marker(target).write(
+            source=self._source_name,
+            fingerprint=fingerprint,
+            revision=self._source.revision("alembic_version") or "",
+            phase="copied",
+            tables={table["name"]: table["rows"] for table in listed},
+        )
+        target.commit()
+        self._watch.lap("commit")
+        return {
+            "tables": listed,
+            "kept": [{**_listed(table), "schema": KEPT_SCHEMA} for table in kept],
+            "sequences": sequences,
+            "fingerprint": fingerprint,
+            "notes": self._notes,
+        }
+
+    def _load(self, table: SourceTable, types: dict[str, ColumnType], schema: str | None) -> CopiedTable:
+        columns = list(types)
+        encoders = [encoder_of(types[name]) for name in columns]
+        lines = Lines(encoders)
+
+        refused: list[RefusedValue] = []
+
+        def chunks() -> Iterator[bytes]:
+            try:
+                for batch in self._source.batches(table, columns):
+                    yield b"".join(lines.encode(batch))
+            except RefusedValue as error:
+                # The driver turns whatever is raised while it reads into an error of its own.
+                refused.append(error)
+                raise
+
+        try:
+            self._target.load(table.name, columns, chunks(), schema)
+        except self._target.driver.Error:
+            if not refused:
+                raise
+            raise MoveError(
+                f"The table {table.name} holds {refused[0]}; run the phase inspect, which names the row."
+            ) from None
+        for name, encoder in zip(columns, encoders):
+            if encoder.replaced:
+                self._notes.append(
+                    f"{encoder.replaced} values of {table.name}.{name} hold NaN or Infinity, which JSON does not know;"
+                    " they became null, as Airflow's own upgrade does it."
+                )
+        self._lines[(schema, table.name)] = Lines(encoders)
+        return CopiedTable(table.name, lines.digest.rows, lines.digest.hexdigest())
+
+    def _keep(self, plan: Plan) -> list[CopiedTable]:
+        target = self._target
+        target.run(f"CREATE SCHEMA IF NOT EXISTS {KEPT_SCHEMA}")
+        copied = []
+        for table, types in plan.kept:
+            columns = ", ".join(f"{quoted(name)} {_SQL_TYPES[types[name].kind]}" for name in types)
+            target.run(f"CREATE TABLE {target.full(table.name, KEPT_SCHEMA)} ({columns})")
+            copied.append(self._load(table, types, KEPT_SCHEMA))
+            self._notes.append(
+                f"The table {table.name} is not one of Airflow's; it was copied to the schema {KEPT_SCHEMA}."
+            )
+        return copied
+
+    def _reset_sequences(self, plan: Plan) -> list[dict[str, Any]]:
+        copied = {table.name for table, _ in plan.tables}
+        result = []
+        for sequence, table, column in self._target.sequences():
+            if table not in copied:
+                continue
+            highest = self._target.value(f"SELECT max({quoted(column)}) FROM {self._target.full(table)}") or 0
+            last = max(int(highest), self._source.last_number(table))
+            self._target.run(
+                "SELECT setval(%s::regclass, %s, %s)", (self._target.full(sequence), max(last, 1), last > 0)
+            )
+            result.append({"name": sequence, "table": table, "last": last})
+        return result
+
+    def _verify(self, copied: CopiedTable, types: dict[str, ColumnType], schema: str | None) -> None:
+        lines = self._lines[(schema, copied.name)]
+        self._target.read(copied.name, list(types), lines.add, schema)
+        source = self._source.count(copied.name)
+        if not source == copied.rows == lines.digest.rows:
+            raise MoveError(
+                f"The table {copied.name} has {source} rows in the source and {lines.digest.rows} in"
+                f" {self._target.place}; the copy was undone."
+            )
+        if lines.digest.hexdigest() != copied.digest:
+            raise MoveError(
+                f"The content of the table {copied.name} differs in {self._target.place}; the copy was undone,"
+                " report this as a bug."
+            )
+
+
+_SQL_TYPES = {"integer": "bigint", "float": "double precision", "text": "text", "bytes": "bytea"}
+
+
+def _listed(table: CopiedTable) -> dict[str, Any]:
+    return {"name": table.name, "rows": table.rows, "digest": table.digest}
+
+
+def _fingerprint(tables: list[CopiedTable]) -> str:
+    text = "\n".join(sorted(f"{table.name} {table.rows} {table.digest}" for table in tables))
+    return hashlib.sha256(text.encode()).hexdigest()

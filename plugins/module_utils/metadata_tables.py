@@ -1,0 +1,62 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which tables Airflow has, for looking at a source when no target is at hand.
+
+The copy itself asks the target's catalogue; a test compares these names with what the two versions make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+_BOTH = frozenset(
+    """
+    ab_permission ab_permission_view ab_permission_view_role ab_register_user ab_role ab_user ab_user_role
+    ab_view_menu alembic_version connection dag dag_code dag_owner_attributes dag_priority_parsing_request
+    dag_run dag_run_note dag_tag dag_warning import_error job log log_template rendered_task_instance_fields
+    serialized_dag session sla_miss slot_pool task_instance task_instance_history task_instance_note task_map
+    task_reschedule trigger variable xcom
+    """.split()
+)
+_ONLY_2 = frozenset(
+    """
+    callback_request dag_pickle dag_schedule_dataset_alias_reference dag_schedule_dataset_reference
+    dagrun_dataset_event dataset dataset_alias dataset_alias_dataset dataset_alias_dataset_event
+    dataset_dag_run_queue dataset_event task_fail task_outlet_dataset_reference
+    """.split()
+)
+_ONLY_3 = frozenset(
+    """
+    _xcom_archive ab_group ab_group_role ab_user_group alembic_version_fab asset asset_active asset_alias
+    asset_alias_asset asset_alias_asset_event asset_dag_run_queue asset_event asset_partition_dag_run
+    asset_state_store asset_watcher backfill backfill_dag_run callback connection_test_request dag_bundle
+    dag_bundle_team dag_favorite dag_schedule_asset_alias_reference dag_schedule_asset_name_reference
+    dag_schedule_asset_reference dag_schedule_asset_uri_reference dag_version dagrun_asset_event deadline
+    deadline_alert hitl_detail hitl_detail_history partitioned_asset_key_log revoked_token
+    task_inlet_asset_reference task_outlet_asset_reference task_state_store team
+    """.split()
+)
+TABLES_2 = _BOTH | _ONLY_2
+TABLES_3 = _BOTH | _ONLY_3
+
+# Columns that SQLite declares as JSON like others, but that are jsonb on PostgreSQL (3.3).
+JSONB_COLUMNS = frozenset(
+    {
+        ("callback", "data"),
+        ("dag_run", "conf"),
+        ("dag_run", "context_carrier"),
+        ("serialized_dag", "data"),
+        ("task_instance", "context_carrier"),
+        ("task_instance", "next_kwargs"),
+        ("task_instance_history", "context_carrier"),
+        ("task_instance_history", "next_kwargs"),
+        ("task_map", "keys"),
+        ("xcom", "value"),
+    }
+)
+
+
+def known_tables(present: Iterable[str]) -> frozenset[str]:
+    """The tables of the line a database belongs to."""
+    return TABLES_2 if "dataset" in present else TABLES_3

@@ -1,0 +1,326 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Guards Airflow's own migration from 2.11 to 3.x: keeps what it drops, records what must survive, and compares afterwards."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_losses import (
+    EMPTY_PICKLES,
+    REVISION_BEFORE,
+    TABLES,
+    ColumnChange,
+    TableChange,
+    column_changes,
+    table_change,
+)
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_marker import Marker
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_postgresql import PostgresqlTarget, quoted
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import (
+    KEPT_SCHEMA,
+    VERSION_TABLES,
+    MoveError,
+    RefusedValue,
+)
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_values import (
+    NULL,
+    Digest,
+    canonical_json,
+    unescape,
+    without_constants,
+)
+
+KEPT_CONF = "dag_run_conf"
+XCOM_KEY = ["dag_run_id", "task_id", "map_index", "key"]
+_NUL_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+
+
+def converted_xcom(value: bytes) -> str | None:
+    """What the migration makes of an XCom, canonical; None when it is a pickle; refuses what would abort the migration."""
+    if not value:
+        raise RefusedValue("an XCom of zero bytes, which aborts Airflow's migration")
+    if value[0] == 0x80:
+        return None
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        raise RefusedValue("an XCom that is neither a pickle nor UTF-8, which aborts Airflow's migration") from None
+    if "\0" in text:
+        raise RefusedValue("an XCom with a NUL byte, which aborts Airflow's migration")
+    return canonical_json(without_constants(without_nul(text))[0])
+
+
+def without_nul(text: str) -> str:
+    """A JSON document without the escape of the NUL character, repeatedly if removing one makes another."""
+    return _NUL_ESCAPE.sub(r"\1", text) if "\\u0000" in text else text
+
+
+class Fingerprints:
+    """Digests of tables as they are now, and of what they must be after the migration."""
+
+    def __init__(self, target: PostgresqlTarget) -> None:
+        self._target = target
+
+    def table(self, table: str, columns: Iterable[str], bound: int | None) -> str:
+        """The digest before the migration."""
+        changes = column_changes(table)
+        expressions = []
+        for column in columns:
+            change = changes.get(column)
+            if change is None:
+                expressions.append(f"t.{quoted(column)}")
+            elif not _is_gone(change):
+                expressions.append(change.before.replace("{}", f"t.{quoted(column)}"))
+        return self._digest(table, "", expressions, bound)
+
+    def migrated(self, table: str, columns: Iterable[str], bound: int | None) -> str:
+        """The digest after the migration, of the same values by their new names; names a column that is missing."""
+        fate, changes = table_change(table), column_changes(table)
+        name = self.name_after(table)
+        present = {column.name for column in self._target.columns(name)}
+        join = fate.join.format(schema=quoted(self._target.schema)) if fate.join else ""
+        expressions = []
+        for column in columns:
+            change = changes.get(column)
+            if change is not None and _is_gone(change):
+                continue
+            if column in present and (change is None or change.to in ("", column)):
+                now, join_needed = column, False
+            else:
+                now, join_needed = (change.to or column) if change else column, bool(change and change.after)
+            if now not in present and not join_needed:
+                raise MoveError(f"The column {table}.{column} is gone, which Airflow's migration does not do on purpose.")
+            template = change.after if change is not None and (join_needed or change.to) and change.after else "{}"
+            expressions.append(template.replace("{}", f"t.{quoted(now)}"))
+        return self._digest(name, join if "ti." in " ".join(expressions) else "", expressions, bound)
+
+    def name_after(self, table: str) -> str:
+        """The table's name now: the new one once it exists."""
+        to = table_change(table).to
+        return to if to and to in self._target.tables() else table
+
+    def _digest(self, table: str, join: str, expressions: list[str], bound: int | None) -> str:
+        fields = ", ".join(f"({expression})::text" for expression in expressions)
+        where = f"WHERE t.id <= {int(bound)}" if bound is not None else ""
+        return str(
+            self._target.value(
+                "SELECT count(*) || ':' || coalesce(sum(('x' || left(h, 16))::bit(64)::bigint::numeric), 0)"
+                " || ':' || coalesce(sum(('x' || right(h, 16))::bit(64)::bigint::numeric), 0)"
+                f" FROM (SELECT md5(ROW({fields})::text) AS h FROM {self._target.full(table)} t {join} {where}) q"
+            )
+        )
+
+    def bound(self, table: str) -> int | None:
+        """The highest number of a numbered table: later rows are Airflow's own additions, not losses."""
+        for column in self._target.columns(table):
+            if column.name == "id" and column.type.kind == "integer":
+                return int(self._target.value(f"SELECT coalesce(max(id), 0) FROM {self._target.full(table)}"))
+        return None
+
+    def xcoms(self, migrated: bool) -> dict[str, Any]:
+        """Digests of the XComs as JSON and of the pickled ones, by key."""
+        documents, pickles = Digest(), Digest()
+
+        def sort(lines: list[bytes]) -> None:
+            for line in lines:
+                *key, value = line.decode().rstrip("\n").split("\t")
+                if value == NULL:
+                    document: str | None = NULL
+                elif migrated:
+                    document = canonical_json(unescape(value))
+                else:
+                    document = converted_xcom(bytes.fromhex(value[3:]))
+                if document is None:
+                    pickles.add([line])
+                else:
+                    documents.add(["\t".join([*key, document]).encode()])
+
+        columns = [*XCOM_KEY, "value"]
+        self._target.read("xcom", columns, sort)
+        if migrated and "_xcom_archive" in self._target.tables():
+            self._target.read("_xcom_archive", columns, pickles.add)
+        return {
+            "documents": [documents.rows, documents.hexdigest()],
+            "pickles": [pickles.rows, pickles.hexdigest()],
+        }
+
+
+class Upgrade:
+    """The two phases around the migration."""
+
+    def __init__(self, target: PostgresqlTarget) -> None:
+        self._target = target
+        self._marker = Marker(target)
+        self._fingerprints = Fingerprints(target)
+
+    def _read_marker(self) -> dict[str, Any]:
+        marker = self._marker.read()
+        if marker is None:
+            raise MoveError(f"There is no move in {self._target.place}; run the phase copy first.")
+        return marker
+
+    def keep(self, change: bool) -> dict[str, Any]:
+        """Copy aside what the migration drops, and record all tables."""
+        marker = self._read_marker()
+        revision = self._target.revision("alembic_version")
+        if marker["phase"] not in ("copied", "kept") or revision != REVISION_BEFORE:
+            raise MoveError(
+                f"The phase keep belongs between the copy and the migration of a 2.11 schema, but {self._target.place} is"
+                f" at revision {revision} and its move came to {marker['phase']}; run the phase reset and start again."
+            )
+        kept = [table.table for table in TABLES if table.kept] + [KEPT_CONF]
+        if not change:
+            return {"changed": True, "kept": [{"name": name} for name in kept]}
+        try:
+            self._target.lock()
+            listed = [self._keep_table(name) for name in kept]
+            record = {"tables": self._record(), "xcom": self._fingerprints.xcoms(migrated=False), "kept": listed}
+            self._marker.advance("kept", record)
+            self._target.commit()
+        except RefusedValue as error:
+            raise MoveError(f"The table xcom holds {error}; run the phase inspect, which names the row.") from None
+        rows = {name: table["rows"] for name, table in record["tables"].items()}
+        return {"changed": True, "kept": listed, "tables": [{"name": name, "rows": rows[name]} for name in rows]}
+
+    def _keep_table(self, name: str) -> dict[str, Any]:
+        full = self._target.full(name, KEPT_SCHEMA)
+        self._target.run(f"DROP TABLE IF EXISTS {full}")
+        if name == KEPT_CONF:
+            empty = ", ".join("'\\x" + item.replace(" ", "") + "'::bytea" for item in EMPTY_PICKLES)
+            query = (
+                f"SELECT id, dag_id, run_id, conf FROM {self._target.full('dag_run')}"
+                f" WHERE conf IS NOT NULL AND conf NOT IN ({empty})"
+            )
+        else:
+            query = f"SELECT * FROM {self._target.full(name)}"
+        self._target.run(f"CREATE TABLE {full} AS {query}")
+        return {"name": name, "schema": KEPT_SCHEMA, "rows": self._target.count(name, KEPT_SCHEMA)}
+
+    def _record(self) -> dict[str, Any]:
+        record = {}
+        for table in self._target.tables():
+            if table in VERSION_TABLES:
+                continue
+            columns = [column.name for column in self._target.columns(table)]
+            bound = self._fingerprints.bound(table) if table != "task_instance_history" else None
+            stays = table_change(table).fate == "stays"
+            digest = self._fingerprints.table(table, columns, bound) if stays else ""
+            record[table] = {"rows": self._target.count(table), "columns": columns, "bound": bound, "digest": digest}
+        return record
+
+    def verify(self, change: bool) -> dict[str, Any]:
+        """Compare all tables with the record; any loss that is not documented is an error that names the tables."""
+        marker = self._read_marker()
+        if marker["phase"] not in ("kept", "verified"):
+            raise MoveError(
+                f"The phase verify belongs after the phase keep and Airflow's migration, but the move in"
+                f" {self._target.place} came to {marker['phase']}."
+            )
+        revision = self._target.revision("alembic_version")
+        if revision == marker["revision"]:
+            raise MoveError(f"{self._target.place} is still at revision {revision}; run 'airflow db migrate' first.")
+        comparison = Comparison(self._target, self._fingerprints, marker["record"])
+        comparison.run()
+        if comparison.failures:
+            raise MoveError("Airflow's migration lost data: " + "; ".join(comparison.failures) + ".")
+        if change:
+            self._prune_conf()
+            if marker["phase"] != "verified":
+                self._marker.advance("verified")
+            self._target.commit()
+        return {
+            "changed": marker["phase"] != "verified",
+            "revision": revision,
+            "losses": comparison.losses,
+            "kept": marker["record"]["kept"],
+            "tables": comparison.tables,
+        }
+
+    def _prune_conf(self) -> None:
+        """Keep only those confs that the migration could not turn into JSON."""
+        self._target.run(
+            f"DELETE FROM {self._target.full(KEPT_CONF, KEPT_SCHEMA)} k USING {self._target.full('dag_run')} r"
+            " WHERE r.id = k.id AND r.conf IS NOT NULL"
+        )
+
+
+class Comparison:
+    """Every recorded table against what it is now."""
+
+    def __init__(self, target: PostgresqlTarget, fingerprints: Fingerprints, record: dict[str, Any]) -> None:
+        self._target = target
+        self._fingerprints = fingerprints
+        self._record = record
+        self._present = set(target.tables())
+        self.failures: list[str] = []
+        self.losses: list[dict[str, Any]] = []
+        self.tables: list[dict[str, Any]] = []
+
+    def run(self) -> None:
+        """Compare all tables."""
+        for name, before in self._record["tables"].items():
+            self._compare(table_change(name), before)
+        self._compare_xcoms()
+        self._count_confs()
+
+    def _compare(self, fate: TableChange, before: dict[str, Any]) -> None:
+        name = self._fingerprints.name_after(fate.table)
+        if name not in self._present:
+            if fate.fate == "dropped":
+                self._lose(fate.table, before["rows"], fate.revision, fate.reason, fate.kept)
+            else:
+                self.failures.append(f"the table {fate.table} is gone")
+            return
+        after = self._target.count(name)
+        self.tables.append({"name": fate.table, "now": name, "before": before["rows"], "after": after})
+        if fate.fate == "emptied" and after == 0:
+            self._lose(fate.table, before["rows"], fate.revision, fate.reason, fate.kept)
+        elif fate.fate == "stays":
+            self._compare_content(fate, before, after)
+        elif fate.fate != "moved" and after < before["rows"]:
+            self.failures.append(f"{fate.table} had {before['rows']} rows and has {after}")
+
+    def _compare_content(self, fate: TableChange, before: dict[str, Any], after: int) -> None:
+        if after < before["rows"]:
+            self.failures.append(f"{fate.table} had {before['rows']} rows and has {after}")
+            return
+        try:
+            digest = self._fingerprints.migrated(fate.table, before["columns"], before["bound"])
+        except MoveError as error:
+            self.failures.append(str(error).rstrip("."))
+            return
+        if digest != before["digest"]:
+            self.failures.append(f"the content of {fate.table} has changed")
+
+    def _compare_xcoms(self) -> None:
+        before = self._record["xcom"]
+        kind = {column.name: column.type.kind for column in self._target.columns("xcom")}["value"]
+        after = self._fingerprints.xcoms(migrated=kind in ("json", "jsonb"))
+        if after["documents"] != before["documents"]:
+            self.failures.append(f"of {before['documents'][0]} XComs {after['documents'][0]} are left or they have changed")
+        if after["pickles"] != before["pickles"]:
+            self.failures.append(f"of {before['pickles'][0]} pickled XComs {after['pickles'][0]} are in _xcom_archive")
+        fate = table_change("xcom")
+        self._lose("xcom", before["pickles"][0], fate.revision, fate.reason, False)
+
+    def _count_confs(self) -> None:
+        lost = self._target.value(
+            f"SELECT count(*) FROM {self._target.full(KEPT_CONF, KEPT_SCHEMA)} k"
+            f" JOIN {self._target.full('dag_run')} r ON r.id = k.id WHERE r.conf IS NULL"
+        )
+        self._lose(
+            "dag_run.conf", int(lost), "e39a26ac59f6", "a conf of more than plain data cannot become JSON", True, KEPT_CONF
+        )
+
+    def _lose(self, table: str, rows: int, revision: str, reason: str, kept: bool, kept_as: str = "") -> None:
+        if rows:
+            place = f"{KEPT_SCHEMA}.{kept_as or table}" if kept else ""
+            self.losses.append({"table": table, "rows": rows, "revision": revision, "reason": reason, "kept_as": place})
+
+
+def _is_gone(change: ColumnChange) -> bool:
+    return not change.to and not change.after

@@ -1,0 +1,64 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The topology compiler: from groups, variables and facts to what is to be true on each host, or to why that cannot be.
+
+Pure Python: no host is touched, nothing of Ansible is imported, no file is written. All findings are reported together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from . import _topology_rules_database as database_rules
+from . import _topology_rules_hosts as host_rules
+from . import _topology_rules_values as value_rules
+from . import _topology_rules_versions as version_rules
+from ._topology_model import Draft, Host, Inputs, TopologyError
+from ._topology_plan import build_plan
+from ._topology_secrets import SecretStore, needs_admin, resolve_secrets
+from ._topology_settings import choose_settings
+from ._topology_stages import derive
+from ._topology_variables import clean_hosts, differing_variables, unknown_variables, unsupported_variables
+
+__all__ = ["Host", "Inputs", "SecretStore", "Topology", "TopologyError", "compile_topology"]
+
+Rule = Callable[[Draft], Iterator[str]]
+RULES: tuple[Rule, ...] = (*host_rules.RULES, *version_rules.RULES, *database_rules.RULES, *value_rules.RULES)
+WARNINGS: tuple[Rule, ...] = (*host_rules.WARNINGS, *version_rules.WARNINGS, *database_rules.WARNINGS)
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A topology that can be built."""
+
+    draft: Draft
+    store: SecretStore
+    new_secrets: Mapping[str, str]
+    """Secrets that are not in the store yet: the caller writes them before a plan is used."""
+
+    def plan(self, host: str) -> dict[str, Any]:
+        """What is to be true on one host."""
+        admin = self.store.path("admin_password") if needs_admin(self.draft) else None
+        return build_plan(self.draft, host, self.store.directory, admin)
+
+
+def compile_topology(inputs: Inputs, store: SecretStore) -> Topology:
+    """Derive the topology. Raises TopologyError with every finding."""
+    if not inputs.hosts:
+        raise TopologyError(["The installation has no hosts: put hosts into airflow_webserver and airflow_scheduler, children of airflow."])
+    hosts, findings = clean_hosts(inputs.hosts)
+    findings += [*unknown_variables(hosts.values(), inputs.known_names), *unsupported_variables(hosts), *differing_variables(hosts)]
+    draft = Draft(Inputs(hosts, inputs.groups, inputs.files_dir, inputs.known_names))
+    derive(draft)
+    choose_settings(draft)
+    new_secrets = resolve_secrets(draft, store)
+    findings += draft.findings
+    findings += [finding for rule in RULES for finding in rule(draft)]
+    if findings:
+        raise TopologyError(findings)
+    draft.notes += [note for rule in database_rules.NOTES for note in rule(draft)]
+    draft.warnings = [*(warning for rule in WARNINGS for warning in rule(draft)), *draft.warnings]
+    return Topology(draft, store, new_secrets)

@@ -1,0 +1,171 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: airflow_host_info
+short_description: Describe a host for an installation of Airflow
+version_added: 0.1.0
+description:
+  - Tells which Python interpreters a host has, what this collection installed on it before, and what a hand-made installation to take
+    over consists of.
+  - It only reads, and starts nothing but the Python interpreters of the system, each once. What runs is found in C(/proc), packages by
+    their metadata, and an SQLite database is opened read-only.
+  - A hand-made installation whose take-over is already recorded is not looked at again.
+  - The result holds secrets. Set C(no_log) on the task.
+author:
+  - the updraft.airflow contributors
+attributes:
+  check_mode:
+    support: full
+    description: The module only reads, so check mode makes no difference.
+  diff_mode:
+    support: none
+    description: Nothing is changed.
+options:
+  home:
+    description: Folder of this collection's installation.
+    type: path
+    default: /opt/airflow
+  config_dir:
+    description: Folder of this collection's configuration files.
+    type: path
+    default: /etc/airflow
+  adopt_home:
+    description: The C(AIRFLOW_HOME) of a hand-made installation that is to be taken over.
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: Look at the host
+  updraft.airflow.airflow_host_info:
+    adopt_home: /home/jane/airflow
+  register: host_info
+  no_log: true
+"""
+
+RETURN = r"""
+airflow_host:
+  description: What was found.
+  returned: success
+  type: dict
+  contains:
+    hostname:
+      description: Fully qualified name of the host.
+      type: str
+    pythons:
+      description: CPython interpreters of 3.9 or newer, newest first.
+      type: list
+      elements: dict
+      sample: [{path: /usr/bin/python3.11, version: 3.11.2}]
+    systemd:
+      description: Whether systemd is process 1.
+      type: bool
+    free_mb:
+      description: Free space for C(home) and C(config_dir).
+      type: dict
+    installation:
+      description: The record of this collection's installation, with C(environment) of each daemon; none when there is no installation.
+      type: dict
+    adopted:
+      description:
+        - The hand-made installation. None without O(adopt_home), and when it was already taken over.
+        - C(environment_unreadable) names the daemons whose environment could not be read.
+        - C(problems) are sentences that say why it cannot be taken over.
+      type: dict
+    metadata:
+      description:
+        - What the SQLite database holds that a move would read. None when there is no SQLite database.
+        - C(import_errors) are the files that do not parse today.
+      type: dict
+"""
+
+import os
+import socket
+import sqlite3
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.updraft.airflow.plugins.module_utils.host_adopted import describe
+from ansible_collections.updraft.airflow.plugins.module_utils.host_interpreters import find_interpreters
+from ansible_collections.updraft.airflow.plugins.module_utils.host_sqlite import read_metadata
+from ansible_collections.updraft.airflow.plugins.module_utils.host_state import read_installation
+
+
+def free_mb(path: str) -> int:
+    """Free space where a folder is, or where it would be made."""
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    status = os.statvfs(path)
+    return status.f_bavail * status.f_frsize // 1024**2
+
+
+def sqlite_path(installation: dict[str, Any] | None, adopted: dict[str, Any] | None) -> str | None:
+    """The SQLite database that a move would read."""
+    if adopted:
+        return (adopted.get("metadata") or {}).get("path")
+    if installation and installation.get("engine") == "sqlite":
+        return (installation.get("database") or {}).get("path")
+    return None
+
+
+def already_taken_over(installation: dict[str, Any] | None, adopt_home: str) -> bool:
+    """Whether the record says that this AIRFLOW_HOME was taken over."""
+    return ((installation or {}).get("adopted") or {}).get("home") == adopt_home
+
+
+def look(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Everything the module returns."""
+    pythons = find_interpreters()
+    installation = read_installation(parameters["config_dir"])
+    adopt_home = parameters["adopt_home"]
+    adopted = None
+    if adopt_home:
+        adopt_home = os.path.normpath(adopt_home)
+        if not already_taken_over(installation, adopt_home):
+            adopted = describe(adopt_home, pythons)
+    return {
+        "hostname": socket.getfqdn(),
+        "pythons": pythons,
+        "systemd": os.path.isdir("/run/systemd/system"),
+        "free_mb": {name: free_mb(parameters[name]) for name in ("home", "config_dir")},
+        "installation": installation,
+        "adopted": adopted,
+        "metadata": read_database(sqlite_path(installation, adopted), adopted),
+    }
+
+
+def read_database(path: str | None, adopted: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The database's content; one that cannot be read is a problem of the take-over."""
+    if path is None:
+        return None
+    try:
+        return read_metadata(path)
+    except (sqlite3.Error, OSError) as error:
+        if adopted is None:
+            raise
+        adopted["problems"].append(f"The metadata database {path} cannot be read ({error}); repair it or correct sql_alchemy_conn.")
+        return None
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "home": {"type": "path", "default": "/opt/airflow"},
+            "config_dir": {"type": "path", "default": "/etc/airflow"},
+            "adopt_home": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        found = look(module.params)
+    except (sqlite3.Error, OSError, ValueError) as error:
+        module.fail_json(msg=f"The host could not be looked at: {error}")
+    module.exit_json(changed=False, airflow_host=found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""airflow_files on real files."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+RunModule = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def entries(tmp_path: Path) -> list[dict[str, Any]]:
+    return [
+        {"path": str(tmp_path / "etc" / "airflow"), "state": "directory", "mode": "0750"},
+        {"path": str(tmp_path / "etc" / "airflow" / "airflow.cfg"), "content": "[core]\nparallelism = 4 ✓\n", "mode": "0640"},
+        {"path": str(tmp_path / "etc" / "airflow" / "scheduler.env"), "mode": "0600"},
+        {"path": str(tmp_path / "current"), "state": "link", "target": "/venvs/3.3.2"},
+    ]
+
+
+def secrets(tmp_path: Path) -> dict[str, str]:
+    return {str(tmp_path / "etc" / "airflow" / "scheduler.env"): 'KEY="unspoken"\n'}
+
+
+def test_makes_everything_once(run_module: RunModule, entries: list[dict[str, Any]], tmp_path: Path) -> None:
+    first = run_module("airflow_files", entries=entries, secret_content=secrets(tmp_path))
+    assert first["changed"] and first["changed_paths"] == [entry["path"] for entry in entries]
+    assert (tmp_path / "etc/airflow/airflow.cfg").read_text() == "[core]\nparallelism = 4 ✓\n"
+    assert stat.S_IMODE((tmp_path / "etc/airflow/scheduler.env").stat().st_mode) == 0o600
+    assert os.readlink(tmp_path / "current") == "/venvs/3.3.2"
+    second = run_module("airflow_files", entries=entries, secret_content=secrets(tmp_path))
+    assert second["changed"] is False and second["changed_paths"] == []
+
+
+def test_check_mode_tells_and_writes_nothing(run_module: RunModule, entries: list[dict[str, Any]], tmp_path: Path) -> None:
+    result = run_module("airflow_files", check_mode=True, entries=entries, secret_content=secrets(tmp_path))
+    assert result["changed_paths"] == [entry["path"] for entry in entries]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_secret_is_in_no_output(run_module: RunModule, entries: list[dict[str, Any]], tmp_path: Path) -> None:
+    result = run_module("airflow_files", entries=entries, secret_content=secrets(tmp_path))
+    assert "unspoken" not in repr(result)
+    changed = run_module("airflow_files", entries=entries, secret_content={entries[2]["path"]: 'KEY="other"\n'})
+    assert changed["changed_paths"] == [entries[2]["path"]]
+    assert "unspoken" not in repr(changed) and "other" not in repr(changed)
+
+
+@pytest.mark.parametrize("damage", ["content", "mode", "gone", "link"])
+def test_repairs_what_was_broken_by_hand(run_module: RunModule, entries: list[dict[str, Any]], tmp_path: Path, damage: str) -> None:
+    run_module("airflow_files", entries=entries, secret_content=secrets(tmp_path))
+    config = tmp_path / "etc/airflow/airflow.cfg"
+    broken = str(config)
+    if damage == "content":
+        config.write_text("[core]\nparallelism = 1\n")
+    elif damage == "mode":
+        config.chmod(0o666)
+    elif damage == "gone":
+        config.unlink()
+    else:
+        broken = str(tmp_path / "current")
+        (tmp_path / "current").unlink()
+        (tmp_path / "current").symlink_to("/elsewhere")
+    repaired = run_module("airflow_files", entries=entries, secret_content=secrets(tmp_path))
+    assert repaired["changed_paths"] == [broken]
+    assert config.read_text() == "[core]\nparallelism = 4 ✓\n" and stat.S_IMODE(config.stat().st_mode) == 0o640
+    assert os.readlink(tmp_path / "current") == "/venvs/3.3.2"
+
+
+def test_refuses_a_folder_where_a_file_belongs(run_module: RunModule, tmp_path: Path) -> None:
+    (tmp_path / "airflow.cfg").mkdir()
+    result = run_module("airflow_files", entries=[{"path": str(tmp_path / "airflow.cfg"), "content": "x"}])
+    assert result["failed"]
+    assert result["msg"] == f"{tmp_path}/airflow.cfg is a folder: a file is to be written there; move the folder away."
+
+
+def test_removes_a_file_once(run_module: RunModule, tmp_path: Path) -> None:
+    (tmp_path / "old.env").write_text("x")
+    entry = {"path": str(tmp_path / "old.env"), "state": "absent"}
+    assert run_module("airflow_files", entries=[entry])["changed_paths"] == [entry["path"]]
+    assert not (tmp_path / "old.env").exists()
+    assert run_module("airflow_files", entries=[entry])["changed"] is False
