@@ -125,6 +125,11 @@ class Draft:
         return self.inputs.hosts
 
     @property
+    def home(self) -> str:
+        """AIRFLOW_HOME."""
+        return str(self.values["airflow_home"])
+
+    @property
     def taking_over(self) -> bool:
         """Whether this run takes an installation over that was made by hand."""
         return self.adopted_on is not None and self.hosts[self.adopted_on].adopted is not None

@@ -18,7 +18,7 @@ from ._topology_model import DAEMONS, Draft, Host
 from ._topology_rules_values import scheduler_health_port
 from ._topology_rules_versions import find_python, move_host, moves, source_environment_version, source_python
 from ._topology_secrets import derived_secrets, needs_admin, readers
-from ._topology_settings import CONFIG_DIR, base_path, folders, home
+from ._topology_settings import CONFIG_DIR, base_path, folders
 from ._topology_stages import number_setting, setting, source_version
 from .airflow_options import environment_name
 
@@ -76,7 +76,7 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
     daemons = _daemons(draft, host)
     carried = carried_packages(draft)
     return {
-        "installation": draft.values["airflow_installation"] or "airflow",
+        "installation": draft.values["airflow_installation"],
         "version": draft.version,
         "line": draft.line,
         "executor": draft.executor,
@@ -119,7 +119,7 @@ def _user(draft: Draft) -> dict[str, Any]:
 
 
 def _paths(draft: Draft) -> dict[str, str]:
-    base = home(draft)
+    base = draft.home
     return {
         "home": base,
         "config_dir": CONFIG_DIR,
@@ -140,7 +140,7 @@ def carried_packages(draft: Draft) -> list[str]:
         return []
     source = str(adopted.get("version") or "")
     line = 2 if source.startswith("2.") else 3
-    known = set(INSTALLERS) | {package_name(text) for text in draft.values["airflow_requirements"] or []}
+    known = set(INSTALLERS) | {package_name(text) for text in draft.values["airflow_requirements"]}
     for version in (versions.TESTED[line], versions.TESTED[draft.line]):
         known |= locked_names(lock_files(draft.inputs.files_dir, version, "postgresql"))
     # What came from a folder or a repository cannot be had from an index: `packages_are_left` tells it.
@@ -152,7 +152,7 @@ def carried_packages(draft: Draft) -> list[str]:
 
 
 def _environments(draft: Draft, host: Host, carried: list[str]) -> list[dict[str, Any]]:
-    requirements = list(draft.values["airflow_requirements"] or [])
+    requirements = list(draft.values["airflow_requirements"])
     environments = [_environment(draft, "run", draft.version, find_python(host, draft.version), requirements, carried)]
     source = source_environment_version(draft)
     if source is not None and move_host(draft) == host.name:
@@ -172,7 +172,7 @@ def _environment(
         "purpose": purpose,
         "version": version,
         "python": (python or {})["path"],
-        "path": f"{home(draft)}/venvs/{version}-{digest}",
+        "path": f"{draft.home}/venvs/{version}-{digest}",
         "locks": locks,
         "constraint_url": url,
         "packages": packages,
@@ -199,7 +199,7 @@ def _daemon(draft: Draft, host: Host, daemon: str) -> dict[str, Any]:
         "arguments": _arguments(draft, daemon),
         "environment": _environment_of(draft, host, daemon),
         "runs_tasks": runs_tasks,
-        "stop_timeout": (draft.values["airflow_drain_timeout"] or 600) if runs_tasks else QUICK_STOP_SECONDS,
+        "stop_timeout": draft.values["airflow_drain_timeout"] if runs_tasks else QUICK_STOP_SECONDS,
         "after": _after(draft, host, daemon),
         "before": [],
         "health": _health(draft, daemon),
@@ -346,7 +346,7 @@ def _source(draft: Draft) -> dict[str, Any]:
         kind, path, base = "adopted", adopted["metadata"]["path"], adopted["home"]
     else:
         record = draft.hosts[place].installation or {}
-        kind, path, base = "own", (record.get("database") or {}).get("path"), home(draft)
+        kind, path, base = "own", (record.get("database") or {}).get("path"), draft.home
     revision = metadata.get("revision") or versions.schema_head(version)
     return {"kind": kind, "path": path, "revision": revision, "version": version, "home": base}
 
@@ -364,7 +364,7 @@ def _users(draft: Draft) -> list[dict[str, Any]]:
     password = draft.secrets.get("admin_password")
     if not password:
         return []
-    name = draft.values["airflow_admin_username"] or "admin"
+    name = draft.values["airflow_admin_username"]
     return [{"username": name, "password": password, "role": "Admin", "source": "generated"}]
 
 
@@ -410,7 +410,7 @@ def _report(draft: Draft, name: str, admin_password_file: str | None) -> list[st
         lines.append("Users log in with the names and passwords they had.")
     elif draft.secrets.get("admin_password"):
         place = "given by airflow_admin_password" if draft.values["airflow_admin_password"] else f"in {admin_password_file}"
-        lines.append(f"Log in as {draft.values['airflow_admin_username'] or 'admin'}; the first password is {place}.")
+        lines.append(f"Log in as {draft.values['airflow_admin_username']}; the first password is {place}.")
     return lines
 
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from ._topology_model import Draft
 from ._topology_settings import folders
 from ._topology_stages import number_setting
+from ._topology_urls import split_web_url
 
 SHORTEST_KEY = 16
 LONGEST_PORT = 65535
 USER_NAME = r"[a-z_][a-z0-9_-]{0,31}"
 PLAIN_PATH = r"/[A-Za-z0-9._/-]+"
+SYSTEM_FOLDERS = ("", "/etc", "/home", "/opt", "/root", "/usr", "/usr/local", "/var")
 INSTALLATION_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 FREE_TEXTS = ("airflow_admin_password", "airflow_fernet_key", "airflow_jwt_secret", "airflow_metadata_db_password", "airflow_secret_key")
 
@@ -115,16 +116,22 @@ def admin_name_is_plain(draft: Draft) -> Iterator[str]:
 
 def home_is_plain(draft: Draft) -> Iterator[str]:
     """The home stands in units, scripts and URLs."""
-    home = draft.values["airflow_home"]
-    if home and (not re.fullmatch(PLAIN_PATH, home) or home.rstrip("/") in ("", "/etc", "/home", "/opt", "/root", "/usr", "/var")):
-        yield f"airflow_home is {home!r}: use a folder of its own, with letters, digits and . _ - in its path only."
+    if not re.fullmatch(PLAIN_PATH, draft.home) or draft.home.rstrip("/") in SYSTEM_FOLDERS:
+        yield f"airflow_home is {draft.home!r}: use a folder of its own, with letters, digits and . _ - in its path only."
 
 
 def home_is_not_adopted(draft: Draft) -> Iterator[str]:
     """What is taken over is never written."""
-    home, adopted = draft.values["airflow_home"], (draft.adopted or {}).get("home")
-    if home and adopted and f"{adopted.rstrip('/')}/".startswith(f"{home.rstrip('/')}/"):
-        yield f"airflow_home {home} holds the installation to take over ({adopted}), which is never written: choose another airflow_home."
+    adopted = (draft.adopted or {}).get("home")
+    if adopted and (_is_inside(adopted, draft.home) or _is_inside(draft.home, adopted)):
+        yield (
+            f"airflow_home {draft.home} and the installation to take over ({adopted}) are one inside the other, and what is taken over is "
+            "never written: choose another airflow_home."
+        )
+
+
+def _is_inside(path: str, folder: str) -> bool:
+    return f"{path.rstrip('/')}/".startswith(f"{folder.rstrip('/')}/")
 
 
 def folders_are_absolute(draft: Draft) -> Iterator[str]:
@@ -136,8 +143,8 @@ def folders_are_absolute(draft: Draft) -> Iterator[str]:
 
 def base_url_is_a_url(draft: Draft) -> Iterator[str]:
     """Scheme and host."""
-    parts = urlsplit(draft.base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    parts = split_web_url(draft.base_url)
+    if parts is None or parts.query or parts.fragment:
         yield f"airflow_base_url is {draft.base_url!r}: write it in full, as in https://airflow.example.org/airflow."
 
 
@@ -150,7 +157,7 @@ def installation_name_is_plain(draft: Draft) -> Iterator[str]:
 
 def requirements_are_single(draft: Draft) -> Iterator[str]:
     """An option of pip in the list would change where packages come from."""
-    for requirement in draft.values["airflow_requirements"] or []:
+    for requirement in draft.values["airflow_requirements"]:
         if requirement.startswith("-") or not requirement.isprintable() or not requirement.strip():
             yield f"airflow_requirements holds {requirement!r}: write one requirement per entry, as in apache-airflow-providers-amazon."
 
@@ -158,7 +165,7 @@ def requirements_are_single(draft: Draft) -> Iterator[str]:
 def proxy_environment_is_text(draft: Draft) -> Iterator[str]:
     """Environment variables are texts."""
     for name, host in draft.hosts.items():
-        for key, value in (host.variables.get("airflow_proxy_environment") or {}).items():
+        for key, value in host.variables["airflow_proxy_environment"].items():
             if not isinstance(value, str):
                 yield f"airflow_proxy_environment of {name}: {key} must be a text."
 

@@ -220,7 +220,7 @@ def there_is_room(draft: Draft) -> Iterator[str]:
         if move_host(draft) == name:
             needed += ENVIRONMENT_MB + SOURCE_COPIES * int(((host.info or {}).get("metadata") or {}).get("size_mb") or 0)
         if free < needed:
-            yield f"{name} has {free} MB free for {draft.values['airflow_home'] or '/opt/airflow'}, and about {needed} MB are needed: make room."
+            yield f"{name} has {free} MB free for {draft.home}, and about {needed} MB are needed: make room."
 
 
 RULES = (

@@ -181,7 +181,7 @@ def _was_there(draft: Draft, secret: Secret) -> bool:
             or (secret.name == "jwt_secret" and str(draft.installation["version"]).startswith("3."))
             or (secret.name == "metadata_db_password" and draft.installation["engine"] != "sqlite")
         )
-    if draft.adopted is None or secret.name != "fernet_key":
+    if draft.adopted is None or draft.adopted.get("problems") or secret.name != "fernet_key":
         return False
     # An empty key was a choice: nothing is encrypted.
     return "fernet_key" not in ((draft.adopted.get("config") or {}).get("core") or {})

@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from ._topology_model import Draft
 from ._topology_sizing import Machine
 from ._topology_stages import adopted_engine, options_dir, setting, source_version
-from ._topology_urls import LOOPBACK, web_url
+from ._topology_urls import LOOPBACK, split_web_url, web_url
 from .airflow_options import (
     DATABASE_ENGINE_OPTIONS,
     changed_defaults,
@@ -46,23 +45,18 @@ def choose_settings(draft: Draft) -> None:
         return
     draft.settings, draft.secret_settings = split_secrets(settings, nearest)
     if load_options(options_dir(draft), draft.version) is not None:
-        draft.settings = without_defaults(draft.settings, nearest, home(draft))
-
-
-def home(draft: Draft) -> str:
-    """AIRFLOW_HOME."""
-    return str(draft.values["airflow_home"] or "/opt/airflow")
+        draft.settings = without_defaults(draft.settings, nearest, draft.home)
 
 
 def folders(draft: Draft) -> dict[str, str]:
     """Folders that the user may move: the variable's word, else the place under the home."""
-    dags = f"{home(draft)}/dags"
+    dags = f"{draft.home}/dags"
     if draft.adopted is not None and draft.variable(draft.adopted_on or "", "airflow_adopt_dags") == "in_place":
         dags = str(draft.adopted.get("dags_folder") or dags)
     return {
         "dags": setting(draft.config, "core", "dags_folder", dags),
-        "plugins": setting(draft.config, "core", "plugins_folder", f"{home(draft)}/plugins"),
-        "logs": setting(draft.config, "logging", "base_log_folder", f"{home(draft)}/logs"),
+        "plugins": setting(draft.config, "core", "plugins_folder", f"{draft.home}/plugins"),
+        "logs": setting(draft.config, "logging", "base_log_folder", f"{draft.home}/logs"),
     }
 
 
@@ -113,7 +107,7 @@ def _derived_3(draft: Draft) -> Settings:
     settings: Settings = {
         "core": {"auth_manager": FAB_AUTH_MANAGER, "execution_api_server_url": execution_api_url(draft)},
         "api": {"port": str(draft.port)},
-        "api_auth": {"jwt_issuer": f"airflow:{draft.values['airflow_installation'] or 'airflow'}"},
+        "api_auth": {"jwt_issuer": f"airflow:{draft.values['airflow_installation']}"},
         "fab": {"config_file": f"{CONFIG_DIR}/webserver_config.py"},
     }
     if draft.base_url_is_given:
@@ -124,7 +118,8 @@ def _derived_3(draft: Draft) -> Settings:
 
 def base_path(draft: Draft) -> str:
     """The path under which the web page is served, empty for the root."""
-    return urlsplit(draft.base_url).path.rstrip("/")
+    parts = split_web_url(draft.base_url)
+    return parts.path.rstrip("/") if parts else ""
 
 
 def execution_api_url(draft: Draft) -> str:

@@ -40,7 +40,7 @@ def place_daemons(draft: Draft) -> None:
     """Groups by component, and the hosts of each daemon: an empty DAG processor or triggerer group means the scheduler's."""
     everywhere = next(iter(draft.hosts.values()))
     for component in COMPONENTS:
-        name = everywhere.variables.get(f"airflow_{component}_group") or f"airflow_{component}"
+        name = everywhere.variables[f"airflow_{component}_group"]
         draft.group_names[component] = name
         draft.groups[component] = [host for host in draft.hosts if host in draft.inputs.groups.get(name, ())]
     draft.placement = {daemon: list(draft.groups[daemon]) for daemon in DAEMONS}
@@ -92,10 +92,10 @@ def choose_version(draft: Draft) -> None:
 
 def read_config(draft: Draft) -> None:
     """The user's `airflow_config` in the names of the version; what has a variable of its own becomes that variable."""
-    config = draft.values["airflow_config"] or {}
+    config = draft.values["airflow_config"]
     options = load_options(options_dir(draft), draft.version)
     if options is not None:
-        extra = draft.values["airflow_config_extra_sections"] or []
+        extra = draft.values["airflow_config_extra_sections"]
         draft.config, problems = normalise(config, options, extra, "airflow_config")
         draft.findings.extend(problems)
     elif config:
@@ -163,7 +163,7 @@ def choose_database(draft: Draft) -> None:
         draft.engine = str(adopted_engine(draft))
     else:
         draft.engine = "postgresql" if group or values["airflow_metadata_db_host"] else "sqlite"
-    draft.sqlite_path = f"{values['airflow_home'] or '/opt/airflow'}/metadata/airflow.db"
+    draft.sqlite_path = f"{draft.home}/metadata/airflow.db"
     if draft.engine == "postgresql":
         draft.database = _adopted_database(draft) if on_server else _named_database(draft)
 
@@ -198,8 +198,8 @@ def _named_database(draft: Draft) -> Database:
         managed=managed,
         host=host,
         port=values["airflow_metadata_db_port"] or DEFAULT_PORTS["postgresql"],
-        name=values["airflow_metadata_db_name"] or "airflow",
-        user=values["airflow_metadata_db_user"] or "airflow",
+        name=values["airflow_metadata_db_name"],
+        user=values["airflow_metadata_db_user"],
         # On one machine there is no wire to encrypt.
         ssl_mode=values["airflow_metadata_db_ssl_mode"] or ("disable" if managed and host in LOOPBACK else "prefer"),
         version=_system_postgresql(draft) if managed else None,
@@ -249,7 +249,7 @@ def choose_slots(draft: Draft) -> None:
         draft.slots = 1
         return
     host = draft.main_host or ""
-    size = draft.variable(host, "airflow_size") or "auto"
+    size = draft.variable(host, "airflow_size")
     machine = Machine.of(draft.hosts[host].facts)
     draft.slots = NAMED_SIZES.get(size) or auto_slots(machine, database_memory_mb(draft, host))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote, unquote, urlencode
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 # libpq's own default waits two hours before it notices that a server is gone.
 KEEPALIVES = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
@@ -90,6 +90,15 @@ def parse_server_url(url: str) -> ServerAddress:
         password=unquote(match["password"] or ""),
         options=options,
     )
+
+
+def split_web_url(url: str) -> SplitResult | None:
+    """The parts of a web page's address, None for what is no address."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return parts if parts.scheme in ("http", "https") and parts.hostname else None
 
 
 def web_url(host: str, port: int) -> str:

@@ -72,6 +72,24 @@ VARIABLES = {
     )
 }
 
+DEFAULTS: Mapping[str, Any] = {
+    "airflow_admin_username": "admin",
+    "airflow_adopt_dags": "copy",
+    "airflow_config": {},
+    "airflow_config_extra_sections": [],
+    "airflow_drain_timeout": 600,
+    "airflow_group": "airflow",
+    "airflow_home": "/opt/airflow",
+    "airflow_installation": "airflow",
+    "airflow_metadata_db_name": "airflow",
+    "airflow_metadata_db_user": "airflow",
+    "airflow_proxy_environment": {},
+    "airflow_requirements": [],
+    "airflow_size": "auto",
+    **{f"airflow_{component}_group": f"airflow_{component}" for component in COMPONENTS},
+}
+"""The role's defaults again: a value that was emptied or refused still has to be something."""
+
 UNSUPPORTED = (
     "airflow_broker_engine",
     "airflow_broker_host",
@@ -170,10 +188,11 @@ def clean_hosts(hosts: Mapping[str, Host]) -> tuple[dict[str, Host], list[str]]:
     for host in hosts.values():
         variables = dict(host.variables)
         for name, variable in VARIABLES.items():
+            variables[name] = DEFAULTS.get(name)
             try:
-                variables[name] = convert(variable, host.variables.get(name))
+                value = convert(variable, host.variables.get(name))
+                variables[name] = variables[name] if value is None else value
             except ValueError as error:
-                variables[name] = None
                 wrong.setdefault(f"{name} {error}", []).append(host.name)
         cleaned[host.name] = Host(host.name, variables, host.facts, host.info)
     return cleaned, [f"{problem} ({listed(names)})." for problem, names in wrong.items()]

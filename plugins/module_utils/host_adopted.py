@@ -107,7 +107,7 @@ def _options(path: str) -> tuple[dict[str, dict[str, str]], list[str]]:
 
 def _computed_settings(settings: Settings, config_file: str) -> list[str]:
     return [
-        f"{option} of section {names[0][0]} comes from a command or a secrets backend; write its value into {config_file} for the take-over."
+        f"{option} of section {names[0][0]} comes from a command or a secrets backend; write its value into {config_file}."
         for names, option in ((URL, "sql_alchemy_conn"), (FERNET_KEY, "fernet_key"))
         if settings.is_computed(*names) and not settings.get(*names)
     ]

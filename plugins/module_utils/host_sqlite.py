@@ -46,9 +46,7 @@ def read_metadata(path: str) -> dict[str, Any]:
     with read_only(path) as connection:
         # One transaction, so that the numbers belong together.
         connection.execute("BEGIN")
-        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
-        names = [name for name in names if not name.startswith("sqlite_")]
-        tables = {name: _count(connection, name) for name in names}
+        tables = {name: _count(connection, name) for name in table_names(connection)}
         return {
             "path": path,
             "size_mb": round(os.path.getsize(path) / 1024**2, 1),
@@ -59,6 +57,12 @@ def read_metadata(path: str) -> dict[str, Any]:
             "running": running_tasks(connection)[:MOST_RUNNING] if "task_instance" in tables else [],
             "import_errors": _import_errors(connection) if "import_error" in tables else [],
         }
+
+
+def table_names(connection: sqlite3.Connection) -> list[str]:
+    """All tables but SQLite's own."""
+    found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+    return [row[0] for row in found if not row[0].startswith("sqlite_")]
 
 
 def _count(connection: sqlite3.Connection, table: str) -> int:

@@ -12,8 +12,6 @@ from typing import Any
 
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_kept import kept_columns
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_marker import Marker
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_postgresql import PostgresqlTarget, quoted
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_sqlite import SqliteSource
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import (
     KEPT_SCHEMA,
     MARKER_TABLE,
@@ -22,7 +20,9 @@ from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types imp
     CopiedTable,
     MoveError,
     RefusedValue,
+    Source,
     SourceTable,
+    Target,
 )
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_values import Lines, encoder_of
 
@@ -44,7 +44,7 @@ class Stopwatch:
 class Plan:
     """Which column goes where; every disagreement of the two schemas is found before anything is written."""
 
-    def __init__(self, source: SqliteSource, target: PostgresqlTarget) -> None:
+    def __init__(self, source: Source, target: Target) -> None:
         self.refusals: list[str] = []
         self.tables: list[tuple[SourceTable, dict[str, ColumnType]]] = []
         self.kept: list[tuple[SourceTable, dict[str, ColumnType]]] = []
@@ -79,8 +79,8 @@ class Plan:
                     f"The column {table.name}.{column.name} of the source has values but is not in the target's"
                     " schema; empty or drop the column in a copy of the source."
                 )
-        for name, column in target.items():
-            if name not in table.names and not column.optional and self._source.count(table.name):
+        for name, needed in target.items():
+            if name not in table.names and not needed.optional and self._source.count(table.name):
                 self.refusals.append(
                     f"The column {table.name}.{name} of the target needs a value but is not in the source's schema;"
                     " bring the source to the head of its version with 'airflow db migrate' on a copy."
@@ -91,9 +91,10 @@ class Plan:
 class Copy:
     """One run of the copy."""
 
-    def __init__(self, source: SqliteSource, target: PostgresqlTarget, source_name: str) -> None:
+    def __init__(self, source: Source, target: Target, marker: Marker, source_name: str) -> None:
         self._source = source
         self._target = target
+        self._marker = marker
         self._source_name = source_name
         self._watch = Stopwatch()
         self._lines: dict[tuple[str | None, str], Lines] = {}
@@ -107,7 +108,7 @@ class Copy:
             return {"refusals": plan.refusals}
         try:
             result = self._transaction(plan)
-        except self._target.driver.Error as error:
+        except self._target.error as error:
             failure = self._target.failure(error)
             self._target.rollback()
             raise MoveError(f"The copy to {self._target.place} was undone: {failure}.") from None
@@ -120,10 +121,7 @@ class Copy:
     def _transaction(self, plan: Plan) -> dict[str, Any]:
         target = self._target
         names = [table.name for table, _ in plan.tables]
-        target.lock()
-        # Indexes are built faster once than kept up to date row by row; these settings end with the transaction.
-        target.run("SET LOCAL maintenance_work_mem = '256MB'")
-        target.run("LOCK TABLE " + ", ".join(map(target.full, target.tables())) + " IN ACCESS EXCLUSIVE MODE")
+        target.begin()
         definitions = target.definitions(target.tables())
         for definition in definitions:
             target.run(definition.drop)
@@ -143,7 +141,7 @@ class Copy:
         self._watch.lap("verify")
         listed = [_listed(table) for table in tables]
         fingerprint = _fingerprint(tables + kept)
-        Marker(target).write(
+        self._marker.write(
             source=self._source_name,
             fingerprint=fingerprint,
             revision=self._source.revision("alembic_version") or "",
@@ -178,12 +176,10 @@ class Copy:
 
         try:
             self._target.load(table.name, columns, chunks(), schema)
-        except self._target.driver.Error:
+        except self._target.error:
             if not refused:
                 raise
-            raise MoveError(
-                f"The table {table.name} holds {refused[0]}; run the phase inspect, which names the row."
-            ) from None
+            raise MoveError(f"The table {table.name} holds {refused[0]}; run the phase inspect, which names the row.") from None
         for name, encoder in zip(columns, encoders):
             if encoder.replaced:
                 self._notes.append(
@@ -194,16 +190,11 @@ class Copy:
         return CopiedTable(table.name, lines.digest.rows, lines.digest.hexdigest())
 
     def _keep(self, plan: Plan) -> list[CopiedTable]:
-        target = self._target
-        target.run(f"CREATE SCHEMA IF NOT EXISTS {KEPT_SCHEMA}")
         copied = []
         for table, types in plan.kept:
-            columns = ", ".join(f"{quoted(name)} {_SQL_TYPES[types[name].kind]}" for name in types)
-            target.run(f"CREATE TABLE {target.full(table.name, KEPT_SCHEMA)} ({columns})")
+            self._target.make_kept(table.name, types)
             copied.append(self._load(table, types, KEPT_SCHEMA))
-            self._notes.append(
-                f"The table {table.name} is not one of Airflow's; it was copied to the schema {KEPT_SCHEMA}."
-            )
+            self._notes.append(f"The table {table.name} is not one of Airflow's; it was copied to the schema {KEPT_SCHEMA}.")
         return copied
 
     def _reset_sequences(self, plan: Plan) -> list[dict[str, Any]]:
@@ -212,11 +203,7 @@ class Copy:
         for sequence, table, column in self._target.sequences():
             if table not in copied:
                 continue
-            highest = self._target.value(f"SELECT max({quoted(column)}) FROM {self._target.full(table)}") or 0
-            last = max(int(highest), self._source.last_number(table))
-            self._target.run(
-                "SELECT setval(%s::regclass, %s, %s)", (self._target.full(sequence), max(last, 1), last > 0)
-            )
+            last = self._target.set_sequence(sequence, table, column, self._source.last_number(table))
             result.append({"name": sequence, "table": table, "last": last})
         return result
 
@@ -231,12 +218,8 @@ class Copy:
             )
         if lines.digest.hexdigest() != copied.digest:
             raise MoveError(
-                f"The content of the table {copied.name} differs in {self._target.place}; the copy was undone,"
-                " report this as a bug."
+                f"The content of the table {copied.name} differs in {self._target.place}; the copy was undone, report this as a bug."
             )
-
-
-_SQL_TYPES = {"integer": "bigint", "float": "double precision", "text": "text", "bytes": "bytea"}
 
 
 def _listed(table: CopiedTable) -> dict[str, Any]:

@@ -44,7 +44,7 @@ _NOT_PLAIN = {"GLOBAL", "STACK_GLOBAL", "REDUCE", "INST", "OBJ", "NEWOBJ", "NEWO
     "BYTEARRAY8",
 }
 
-Check = Callable[[Any], None]
+Check = Callable[[Any], object]
 
 
 class Findings:
@@ -103,8 +103,7 @@ class Inspection:
             raise sqlite3.DatabaseError(damage[0])
         if self._revisions["alembic_version"] is None:
             self._refusals.sentences.append(
-                f"{self._source.path} has no revision in alembic_version, so it is no database of Airflow's;"
-                " check the path in source."
+                f"{self._source.path} has no revision in alembic_version, so it is no database of Airflow's; check the path in source."
             )
         tables = self._source.tables()
         known = known_tables([table.name for table in tables])
@@ -165,9 +164,7 @@ class Inspection:
                 if name in extra:
                     self._name_rows(table.name, name, extra[name], batch, index, len(names), keys)
 
-    def _name_rows(
-        self, table: str, column: str, check: Check, batch: list[Any], index: int, first_key: int, keys: list[str]
-    ) -> None:
+    def _name_rows(self, table: str, column: str, check: Check, batch: list[Any], index: int, first_key: int, keys: list[str]) -> None:
         for row in batch:
             value = row[index]
             if value is None:

@@ -5,18 +5,17 @@
 
 from __future__ import annotations
 
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_sqlite import SqliteSource
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import ColumnType, MoveError, SourceTable
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import ColumnType, MoveError, Source, SourceTable
 
 _KINDS = {"integer": "integer", "real": "float", "text": "text", "blob": "bytes"}
 
 
-def kept_columns(source: SqliteSource, table: SourceTable) -> dict[str, ColumnType]:
+def kept_columns(source: Source, table: SourceTable) -> dict[str, ColumnType]:
     """The types that hold what is in the columns: by the values, for SQLite does not enforce declared types."""
     return {column.name: _kept_type(source, table.name, column.name) for column in table.columns}
 
 
-def _kept_type(source: SqliteSource, table: str, column: str) -> ColumnType:
+def _kept_type(source: Source, table: str, column: str) -> ColumnType:
     classes = source.storage_classes(table, column)
     if classes == {"integer", "real"}:
         classes = {"real"}

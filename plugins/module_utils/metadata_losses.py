@@ -58,17 +58,12 @@ _DATASETS = {
 _WITH_TASK_INSTANCE = "JOIN {schema}.task_instance ti ON ti.id = t.ti_id"
 
 TABLES: tuple[TableChange, ...] = (
-    *(
-        TableChange(name, "05234396c6fc", "datasets are called assets", to=to, fate="stays")
-        for name, to in _DATASETS.items()
-    ),
+    *(TableChange(name, "05234396c6fc", "datasets are called assets", to=to, fate="stays") for name, to in _DATASETS.items()),
     TableChange("dag_code", "2b47dc6bc8df", "made again when the DAGs are parsed", fate="emptied"),
     TableChange("serialized_dag", "2b47dc6bc8df", "made again when the DAGs are parsed", fate="emptied"),
     TableChange("import_error", "fe199e1abd77", "made again when the DAGs are parsed", fate="emptied"),
     TableChange("dag_priority_parsing_request", "be2cc2f742cf", "requests to parse a file soon", fate="emptied"),
-    TableChange(
-        "callback_request", "b87d2135fa50", "callbacks that wait to be run", to="callback", fate="emptied", kept=True
-    ),
+    TableChange("callback_request", "b87d2135fa50", "callbacks that wait to be run", to="callback", fate="emptied", kept=True),
     TableChange("task_fail", "5f57a45b8433", "failures are told by task_instance", fate="dropped", kept=True),
     TableChange("dag_pickle", "d03e4a635aa3", "DAGs are no longer pickled", fate="dropped", kept=True),
     TableChange("xcom", "eed27faa34e3", "pickled values move to _xcom_archive", fate="moved"),
@@ -88,9 +83,7 @@ def _by_task_instance(table: str, revision: str) -> tuple[ColumnChange, ...]:
 
 
 def _filled(table: str, column: str, revision: str, value: str) -> ColumnChange:
-    return ColumnChange(
-        table, column, revision, "NULL gets a value", to=column, before=f"coalesce({{}}, {value})", after="{}"
-    )
+    return ColumnChange(table, column, revision, "NULL gets a value", to=column, before=f"coalesce({{}}, {value})", after="{}")
 
 
 _FILL = "888b59e02a5b"

@@ -39,8 +39,7 @@ class Marker:
         if MARKER_TABLE not in self._target.tables(KEPT_SCHEMA):
             return None
         rows = self._target.rows(
-            f"SELECT source, fingerprint, revision, phase, tables, record, changed_at::text"
-            f" FROM {KEPT_SCHEMA}.{MARKER_TABLE}"
+            f"SELECT source, fingerprint, revision, phase, tables, record, changed_at::text FROM {KEPT_SCHEMA}.{MARKER_TABLE}"
         )
         if not rows:
             return None
@@ -49,11 +48,11 @@ class Marker:
 
     def write(self, source: str, fingerprint: str, revision: str, phase: str, tables: dict[str, int]) -> None:
         """Mark a copy, in its own transaction."""
+        self._target.run(f"CREATE SCHEMA IF NOT EXISTS {KEPT_SCHEMA}")
         self._target.run(_CREATE)
         self._target.run(f"DELETE FROM {KEPT_SCHEMA}.{MARKER_TABLE}")
         self._target.run(
-            f"INSERT INTO {KEPT_SCHEMA}.{MARKER_TABLE} (source, fingerprint, revision, phase, tables)"
-            " VALUES (%s, %s, %s, %s, %s)",
+            f"INSERT INTO {KEPT_SCHEMA}.{MARKER_TABLE} (source, fingerprint, revision, phase, tables) VALUES (%s, %s, %s, %s, %s)",
             (source, fingerprint, revision, phase, json.dumps(tables)),
         )
 

@@ -10,7 +10,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import ColumnType, MoveError, TargetColumn
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import (
+    KEPT_SCHEMA,
+    ColumnType,
+    Definition,
+    MoveError,
+    TargetColumn,
+)
 
 _TYPES = {
     "boolean": ColumnType("boolean"),
@@ -28,6 +34,8 @@ _TYPES = {
     "uuid": ColumnType("uuid"),
     "bytea": ColumnType("bytes"),
 }
+# What holds rows that Airflow does not know.
+_KEPT_TYPES = {"integer": "bigint", "float": "double precision", "text": "text", "bytes": "bytea"}
 _VARCHAR = re.compile(r"character varying\((\d+)\)")
 
 # How the server writes values, independent of what the server, the database or the role are set to.
@@ -85,18 +93,13 @@ _SEQUENCES = """
                    AND d.refobjid = r.oid AND d.refobjsubid = a.attnum AND d.deptype IN ('a', 'i'))
            OR EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid
                       AND d.refobjid = s.oid)
-           OR s.relname = r.relname || '_' || a.attname || '_seq')
+           OR (s.relname = r.relname || '_' || a.attname || '_seq'
+               AND EXISTS (SELECT 1 FROM pg_index x WHERE x.indrelid = r.oid AND x.indisprimary AND a.attnum = ANY (x.indkey))
+               AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.refobjid = s.oid AND d.classid = 'pg_attrdef'::regclass)
+               AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = s.oid AND d.classid = 'pg_class'::regclass
+                               AND d.deptype IN ('a', 'i'))))
     ORDER BY s.relname
 """
-
-
-@dataclass(frozen=True)
-class Definition:
-    """A constraint or index: how it is dropped and how exactly it is made again."""
-
-    name: str
-    drop: str
-    create: str
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,7 @@ class PostgresqlTarget:
                 "The Python that runs the move has no psycopg2; run the module with the interpreter of the Airflow"
                 " environment (ansible_python_interpreter)."
             ) from None
-        self.driver: Any = psycopg2
+        self.error: type[Exception] = psycopg2.Error
         self.place = connection.place()
         arguments: dict[str, Any] = {
             "host": connection.host,
@@ -195,15 +198,15 @@ class PostgresqlTarget:
             raise MoveError(f"The encoding of {self.place} is not UTF8; create the database with ENCODING 'UTF8'.")
         self.commit()
 
-    def failure(self, error: Any) -> str:
-        """A driver's error as a sentence, without the values in it."""
+    def failure(self, error: Exception) -> str:
+        """See Target."""
         diagnosis = getattr(error, "diag", None)
         message = (getattr(diagnosis, "message_primary", None) or str(error).split("\n")[0]).strip()
         names = [f"{word} {getattr(diagnosis, key)}" for word, key in _DIAGNOSIS if getattr(diagnosis, key, None)]
         return f"{message} ({', '.join(names)})" if names else message
 
     def run(self, sql: str, parameters: tuple[Any, ...] | None = None) -> int:
-        """Run a statement and tell how many rows it touched."""
+        """See Target."""
         with self._connection.cursor() as cursor:
             cursor.execute(sql, parameters)
             return int(cursor.rowcount)
@@ -227,11 +230,11 @@ class PostgresqlTarget:
             yield from cursor
 
     def commit(self) -> None:
-        """End the transaction and keep it."""
+        """See Target."""
         self._connection.commit()
 
     def rollback(self) -> None:
-        """End the transaction as if it had never been."""
+        """See Target."""
         self._connection.rollback()
 
     def close(self) -> None:
@@ -242,6 +245,13 @@ class PostgresqlTarget:
         """Keep other runs of the move out until the end of the transaction."""
         if not self.value("SELECT pg_try_advisory_xact_lock(%s)", (_ADVISORY_LOCK,)):
             raise MoveError(f"Another run of the move works in {self.place}; wait until it has ended.")
+
+    def begin(self) -> None:
+        """See Target."""
+        self.lock()
+        # Indexes are built faster once than kept up to date row by row; the setting ends with the transaction.
+        self.run("SET LOCAL maintenance_work_mem = '256MB'")
+        self.run("LOCK TABLE " + ", ".join(map(self.full, self.tables())) + " IN ACCESS EXCLUSIVE MODE")
 
     def full(self, table: str, schema: str | None = None) -> str:
         """A table's name with its schema, as SQL."""
@@ -270,7 +280,7 @@ class PostgresqlTarget:
         return _TYPES[declared]
 
     def revision(self, version_table: str) -> str | None:
-        """The revision in a version table, None without one."""
+        """See Target."""
         if version_table not in self.tables():
             return None
         revision = self.value(f"SELECT version_num FROM {self.full(version_table)}")
@@ -285,7 +295,7 @@ class PostgresqlTarget:
         return bool(self.value(f"SELECT EXISTS (SELECT 1 FROM {self.full(table)})"))
 
     def definitions(self, tables: list[str]) -> list[Definition]:
-        """Foreign keys, unique constraints and indexes but primary keys, in the order in which they are dropped."""
+        """See Target."""
         found = []
         for table, name, text, _ in self.rows(_CONSTRAINTS, (quoted(self.schema), tables)):
             alter = f"ALTER TABLE {self.full(table)}"
@@ -301,13 +311,26 @@ class PostgresqlTarget:
         return found
 
     def sequences(self) -> list[tuple[str, str, str]]:
-        """Every sequence with the table and column it numbers."""
+        """See Target."""
         return [(row[0], row[1], row[2]) for row in self.rows(_SEQUENCES, (quoted(self.schema),))]
 
     def empty(self, tables: list[str]) -> None:
-        """Empty tables, all at once."""
+        """See Target."""
         if tables:
             self.run("TRUNCATE " + ", ".join(map(self.full, tables)))
+
+    def set_sequence(self, sequence: str, table: str, column: str, at_least: int) -> int:
+        """See Target."""
+        highest = self.value(f"SELECT max({quoted(column)}) FROM {self.full(table)}") or 0
+        last = max(int(highest), at_least)
+        self.run("SELECT setval(%s::regclass, %s, %s)", (self.full(sequence), max(last, 1), last > 0))
+        return last
+
+    def make_kept(self, table: str, columns: dict[str, ColumnType]) -> None:
+        """See Target."""
+        self.run(f"CREATE SCHEMA IF NOT EXISTS {KEPT_SCHEMA}")
+        typed = ", ".join(f"{quoted(name)} {_KEPT_TYPES[column.kind]}" for name, column in columns.items())
+        self.run(f"CREATE TABLE {self.full(table, KEPT_SCHEMA)} ({typed})")
 
     def load(self, table: str, columns: list[str], lines: Iterable[bytes], schema: str | None = None) -> None:
         """See Target; the table was made or emptied in this transaction, so its rows are born frozen."""
@@ -315,9 +338,7 @@ class PostgresqlTarget:
         with self._connection.cursor() as cursor:
             cursor.copy_expert(f"COPY {self.full(table, schema)} ({names}) FROM STDIN (FREEZE)", _Chunks(lines))
 
-    def read(
-        self, table: str, columns: list[str], sink: Callable[[list[bytes]], None], schema: str | None = None
-    ) -> None:
+    def read(self, table: str, columns: list[str], sink: Callable[[list[bytes]], None], schema: str | None = None) -> None:
         """See Target."""
         names = ", ".join(map(quoted, columns))
         rows = _Sink(sink)
@@ -326,7 +347,7 @@ class PostgresqlTarget:
         rows.flush()
 
     def analyze(self, tables: list[str]) -> None:
-        """Let the planner know the new rows."""
+        """See Target."""
         for table in tables:
             self.run(f"ANALYZE {self.full(table)}")
         self.commit()

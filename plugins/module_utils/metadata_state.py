@@ -92,9 +92,7 @@ class TargetState:
             "sentence": self.sentence + ".",
             "revision": self.revision,
             "fab_revision": self.fab_revision,
-            "move": {name: marker[name] for name in ("source", "phase", "revision", "fingerprint", "changed_at")}
-            if marker
-            else None,
+            "move": {name: marker[name] for name in ("source", "phase", "revision", "fingerprint", "changed_at")} if marker else None,
         }
 
 
@@ -108,17 +106,16 @@ def require_fresh(state: TargetState) -> None:
         raise MoveError(f"{_capital(state.sentence)}; nothing is overwritten, choose an empty database.")
 
 
-def reset(target: PostgresqlTarget, state: TargetState, source_name: str, change: bool) -> dict[str, Any]:
+def reset(target: PostgresqlTarget, state: TargetState, source_name: str) -> dict[str, Any]:
     """Drop what is there, when it is our own unfinished move of this source or a schema without data."""
     if state.name in ("switched", "foreign"):
         raise MoveError(f"{_capital(state.sentence)}; it is not dropped, choose an empty database.")
     if state.marker is not None and state.marker["source"] != source_name:
         raise MoveError(
-            f"{_capital(state.sentence)}, not of {source_name}; it is not dropped, choose another database or finish"
-            " that move."
+            f"{_capital(state.sentence)}, not of {source_name}; it is not dropped, choose another database or finish that move."
         )
     dropped = list(state.tables)
-    if change and state.name != "empty":
+    if state.name != "empty":
         target.lock()
         for table in state.tables:
             target.run(f"DROP TABLE IF EXISTS {target.full(table)} CASCADE")
@@ -129,12 +126,12 @@ def reset(target: PostgresqlTarget, state: TargetState, source_name: str, change
     return {"changed": state.name != "empty", "dropped": dropped}
 
 
-def set_switched(target: PostgresqlTarget, state: TargetState, change: bool) -> dict[str, Any]:
+def set_switched(target: PostgresqlTarget, state: TargetState) -> dict[str, Any]:
     """Mark the move as the one in service."""
     if state.marker is None:
         raise MoveError(f"There is no move in {target.place} to be marked as switched; run the phase copy first.")
     changed = state.marker["phase"] != "switched"
-    if changed and change:
+    if changed:
         Marker(target).advance("switched")
         target.commit()
     return {"changed": changed}

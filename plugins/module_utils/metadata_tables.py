@@ -10,23 +10,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-_BOTH = frozenset(
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_BOTH = _words(
     """
     ab_permission ab_permission_view ab_permission_view_role ab_register_user ab_role ab_user ab_user_role
     ab_view_menu alembic_version connection dag dag_code dag_owner_attributes dag_priority_parsing_request
     dag_run dag_run_note dag_tag dag_warning import_error job log log_template rendered_task_instance_fields
     serialized_dag session sla_miss slot_pool task_instance task_instance_history task_instance_note task_map
     task_reschedule trigger variable xcom
-    """.split()
+    """
 )
-_ONLY_2 = frozenset(
+_ONLY_2 = _words(
     """
     callback_request dag_pickle dag_schedule_dataset_alias_reference dag_schedule_dataset_reference
     dagrun_dataset_event dataset dataset_alias dataset_alias_dataset dataset_alias_dataset_event
     dataset_dag_run_queue dataset_event task_fail task_outlet_dataset_reference
-    """.split()
+    """
 )
-_ONLY_3 = frozenset(
+_ONLY_3 = _words(
     """
     _xcom_archive ab_group ab_group_role ab_user_group alembic_version_fab asset asset_active asset_alias
     asset_alias_asset asset_alias_asset_event asset_dag_run_queue asset_event asset_partition_dag_run
@@ -35,7 +40,7 @@ _ONLY_3 = frozenset(
     dag_schedule_asset_reference dag_schedule_asset_uri_reference dag_version dagrun_asset_event deadline
     deadline_alert hitl_detail hitl_detail_history partitioned_asset_key_log revoked_token
     task_inlet_asset_reference task_outlet_asset_reference task_state_store team
-    """.split()
+    """
 )
 TABLES_2 = _BOTH | _ONLY_2
 TABLES_3 = _BOTH | _ONLY_3

@@ -72,11 +72,22 @@ class CopiedTable:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Definition:
+    """A constraint or index: how it is dropped and how exactly it is made again."""
+
+    name: str
+    drop: str
+    create: str
+
+
 class Source(Protocol):
     """A metadata database that is read; a second engine implements this."""
 
+    path: str
+
     def tables(self) -> list[SourceTable]:
-        """Every table with rows of its own."""
+        """Every table of the database."""
 
     def revision(self, version_table: str) -> str | None:
         """The revision in a version table, None without one."""
@@ -85,23 +96,65 @@ class Source(Protocol):
         """The number of rows."""
 
     def batches(self, table: SourceTable, columns: list[str]) -> Iterator[list[tuple[Any, ...]]]:
-        """The rows in bounded batches."""
+        """The rows in batches of bounded size."""
 
     def last_number(self, table: str) -> int:
-        """The highest number the source gave to a row of a table that never gives one twice, or 0."""
+        """The highest number given to a row of a table that gives none twice, 0 without one."""
+
+    def storage_classes(self, table: str, column: str) -> set[str]:
+        """The kinds (integer, real, text, blob) of the values in a column, empty when all are NULL."""
 
 
 class Target(Protocol):
-    """A metadata database that is written; a second engine implements this."""
+    """A metadata database that is written, in one transaction until commit; a second engine implements this."""
 
-    def tables(self) -> list[str]:
-        """The tables of the schema Airflow uses."""
+    place: str
+    error: type[Exception]
 
-    def columns(self, table: str) -> list[TargetColumn]:
+    def tables(self, schema: str | None = None) -> list[str]:
+        """The tables of the schema Airflow uses, or of another one."""
+
+    def columns(self, table: str, schema: str | None = None) -> list[TargetColumn]:
         """The columns of a table."""
 
-    def load(self, table: str, columns: list[str], lines: Iterable[bytes]) -> None:
-        """Bulk-load canonical lines."""
+    def revision(self, version_table: str) -> str | None:
+        """The revision in a version table, None without one."""
 
-    def read(self, table: str, columns: list[str], sink: Callable[[bytes], object]) -> None:
+    def begin(self) -> None:
+        """Keep everybody else out until the end of the transaction."""
+
+    def definitions(self, tables: list[str]) -> list[Definition]:
+        """Foreign keys, unique constraints and indexes but primary keys, in the order in which they are dropped."""
+
+    def run(self, sql: str, parameters: tuple[Any, ...] | None = None) -> int:
+        """Run a statement and tell how many rows it touched."""
+
+    def empty(self, tables: list[str]) -> None:
+        """Empty tables, all at once."""
+
+    def make_kept(self, table: str, columns: dict[str, ColumnType]) -> None:
+        """Make a table for rows that Airflow does not know."""
+
+    def load(self, table: str, columns: list[str], lines: Iterable[bytes], schema: str | None = None) -> None:
+        """Bulk-load pieces of canonical lines into an empty table."""
+
+    def read(self, table: str, columns: list[str], sink: Callable[[list[bytes]], None], schema: str | None = None) -> None:
         """Give every row as a canonical line to the sink."""
+
+    def sequences(self) -> list[tuple[str, str, str]]:
+        """Every sequence with the table and column it numbers."""
+
+    def set_sequence(self, sequence: str, table: str, column: str, at_least: int) -> int:
+        """Let a sequence go on behind the rows that are there; tells the last number used."""
+
+    def failure(self, error: Exception) -> str:
+        """A driver's error in words, without the values in it."""
+
+    def commit(self) -> None:
+        """End the transaction and keep it."""
+
+    def rollback(self) -> None:
+        """End the transaction as if it had never been."""
+
+    def analyze(self, tables: list[str]) -> None:
+        """Let the planner know the new rows."""

@@ -163,7 +163,7 @@ class Upgrade:
             raise MoveError(f"There is no move in {self._target.place}; run the phase copy first.")
         return marker
 
-    def keep(self, change: bool) -> dict[str, Any]:
+    def keep(self) -> dict[str, Any]:
         """Copy aside what the migration drops, and record all tables."""
         marker = self._read_marker()
         revision = self._target.revision("alembic_version")
@@ -173,35 +173,37 @@ class Upgrade:
                 f" at revision {revision} and its move came to {marker['phase']}; run the phase reset and start again."
             )
         kept = [table.table for table in TABLES if table.kept] + [KEPT_CONF]
-        if not change:
-            return {"changed": True, "kept": [{"name": name} for name in kept]}
         try:
             self._target.lock()
             listed = [self._keep_table(name) for name in kept]
-            record = {"tables": self._record(), "xcom": self._fingerprints.xcoms(migrated=False), "kept": listed}
-            self._marker.advance("kept", record)
+            tables = self._record()
+            xcoms = self._fingerprints.xcoms(migrated=False)
+            self._marker.advance("kept", {"tables": tables, "xcom": xcoms, "kept": listed})
             self._target.commit()
         except RefusedValue as error:
             raise MoveError(f"The table xcom holds {error}; run the phase inspect, which names the row.") from None
-        rows = {name: table["rows"] for name, table in record["tables"].items()}
-        return {"changed": True, "kept": listed, "tables": [{"name": name, "rows": rows[name]} for name in rows]}
+        return {
+            "changed": True,
+            "kept": listed,
+            "tables": [{"name": name, "rows": table["rows"]} for name, table in tables.items()],
+        }
 
     def _keep_table(self, name: str) -> dict[str, Any]:
         full = self._target.full(name, KEPT_SCHEMA)
         self._target.run(f"DROP TABLE IF EXISTS {full}")
         if name == KEPT_CONF:
             empty = ", ".join("'\\x" + item.replace(" ", "") + "'::bytea" for item in EMPTY_PICKLES)
-            query = (
-                f"SELECT id, dag_id, run_id, conf FROM {self._target.full('dag_run')}"
-                f" WHERE conf IS NOT NULL AND conf NOT IN ({empty})"
-            )
+            query = f"SELECT id, dag_id, run_id, conf FROM {self._target.full('dag_run')} WHERE conf IS NOT NULL AND conf NOT IN ({empty})"
         else:
             query = f"SELECT * FROM {self._target.full(name)}"
         self._target.run(f"CREATE TABLE {full} AS {query}")
+        return self._listed(name)
+
+    def _listed(self, name: str) -> dict[str, Any]:
         return {"name": name, "schema": KEPT_SCHEMA, "rows": self._target.count(name, KEPT_SCHEMA)}
 
     def _record(self) -> dict[str, Any]:
-        record = {}
+        record: dict[str, Any] = {}
         for table in self._target.tables():
             if table in VERSION_TABLES:
                 continue
@@ -212,7 +214,7 @@ class Upgrade:
             record[table] = {"rows": self._target.count(table), "columns": columns, "bound": bound, "digest": digest}
         return record
 
-    def verify(self, change: bool) -> dict[str, Any]:
+    def verify(self) -> dict[str, Any]:
         """Compare all tables with the record; any loss that is not documented is an error that names the tables."""
         marker = self._read_marker()
         if marker["phase"] not in ("kept", "verified"):
@@ -227,16 +229,15 @@ class Upgrade:
         comparison.run()
         if comparison.failures:
             raise MoveError("Airflow's migration lost data: " + "; ".join(comparison.failures) + ".")
-        if change:
-            self._prune_conf()
-            if marker["phase"] != "verified":
-                self._marker.advance("verified")
-            self._target.commit()
+        self._prune_conf()
+        if marker["phase"] != "verified":
+            self._marker.advance("verified")
+        self._target.commit()
         return {
             "changed": marker["phase"] != "verified",
             "revision": revision,
             "losses": comparison.losses,
-            "kept": marker["record"]["kept"],
+            "kept": [self._listed(table["name"]) for table in marker["record"]["kept"]],
             "tables": comparison.tables,
         }
 
@@ -312,9 +313,7 @@ class Comparison:
             f"SELECT count(*) FROM {self._target.full(KEPT_CONF, KEPT_SCHEMA)} k"
             f" JOIN {self._target.full('dag_run')} r ON r.id = k.id WHERE r.conf IS NULL"
         )
-        self._lose(
-            "dag_run.conf", int(lost), "e39a26ac59f6", "a conf of more than plain data cannot become JSON", True, KEPT_CONF
-        )
+        self._lose("dag_run.conf", int(lost), "e39a26ac59f6", "a conf of more than plain data cannot become JSON", True, KEPT_CONF)
 
     def _lose(self, table: str, rows: int, revision: str, reason: str, kept: bool, kept_as: str = "") -> None:
         if rows:

@@ -295,10 +295,7 @@ class TimestampEncoder(Encoder):
         except (TypeError, ValueError):
             return super().many(values)
         zone = self.zone
-        return [
-            NULL if value is None else (value[:19] if value.endswith(".000000") else value.rstrip("0")) + zone
-            for value in values
-        ]
+        return [NULL if value is None else (value[:19] if value.endswith(".000000") else value.rstrip("0")) + zone for value in values]
 
 
 class UuidEncoder(Encoder):

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a PostgreSQL database consists of, content aside, and what differs between two of them, in words.
 
-    python3 -m airflow_checks.catalogue "host=... dbname=reference" "host=... dbname=airflow"
+python3 -m airflow_checks.catalogue "host=... dbname=reference" "host=... dbname=airflow"
 """
 
 from __future__ import annotations

@@ -69,7 +69,11 @@ TASK_VALUES = (
     *same("json", "next_kwargs"),
 )
 RUN_TYPE = """CASE t.run_type WHEN 'dataset_triggered' THEN 'asset_triggered' ELSE t.run_type END"""
-XCOM_KEYS = (*same("integer", "dag_run_id", "map_index"), *same("text", "task_id", "key", "dag_id", "run_id"), *same("timestamp", "timestamp"))
+XCOM_KEYS = (
+    *same("integer", "dag_run_id", "map_index"),
+    *same("text", "task_id", "key", "dag_id", "run_id"),
+    *same("timestamp", "timestamp"),
+)
 XCOM_KEY = ("dag_run_id", "task_id", "map_index", "key")
 OF_A_TASK = '"{0}" n JOIN task_instance t ON t.id = n.ti_id'
 TIMES = same("timestamp", "created_at", "updated_at")
@@ -101,7 +105,13 @@ SURVIVORS: dict[str, Survivor] = dict(
             ),
         ),
         whole("task_instance_history", (*TASK_KEY, "try_number"), TASK_VALUES, same("integer", "try_number", "max_tries")),
-        whole("rendered_task_instance_fields", TASK_KEY, same("text", *TASK_KEY[:3]), same("integer", "map_index"), same("json", "rendered_fields", "k8s_pod_yaml")),
+        whole(
+            "rendered_task_instance_fields",
+            TASK_KEY,
+            same("text", *TASK_KEY[:3]),
+            same("integer", "map_index"),
+            same("json", "rendered_fields", "k8s_pod_yaml"),
+        ),
         whole("task_map", TASK_KEY, same("text", *TASK_KEY[:3]), same("integer", "map_index", "length"), same("json", "keys")),
         (
             "xcom",
@@ -115,7 +125,13 @@ SURVIVORS: dict[str, Survivor] = dict(
         ),
         (
             "_xcom_archive",
-            Survivor(XCOM_KEY, (*XCOM_KEYS, pair("value", "binary")), '"xcom" t', '"_xcom_archive" t', kept=lambda row: row["value"].startswith(PICKLED)),
+            Survivor(
+                XCOM_KEY,
+                (*XCOM_KEYS, pair("value", "binary")),
+                '"xcom" t',
+                '"_xcom_archive" t',
+                kept=lambda row: row["value"].startswith(PICKLED),
+            ),
         ),
         (
             "task_reschedule",
@@ -147,7 +163,14 @@ SURVIVORS: dict[str, Survivor] = dict(
                 OF_A_TASK.format("task_instance_note"),
             ),
         ),
-        whole("dag_run_note", ("dag_run_id",), same("integer", "dag_run_id"), same("text", "content"), TIMES, (pair("user_id", "text", two="CAST(t.user_id AS VARCHAR)"),)),
+        whole(
+            "dag_run_note",
+            ("dag_run_id",),
+            same("integer", "dag_run_id"),
+            same("text", "content"),
+            TIMES,
+            (pair("user_id", "text", two="CAST(t.user_id AS VARCHAR)"),),
+        ),
         whole(
             "log",
             ("id",),
@@ -163,8 +186,16 @@ SURVIVORS: dict[str, Survivor] = dict(
             same("text", "conn_id", "conn_type", "description", "host", "schema", "login", "password", "extra"),
             tuple(pair(name, "boolean", two=f"COALESCE(t.{name}, false)") for name in ("is_encrypted", "is_extra_encrypted")),
         ),
-        whole("variable", ("key",), same("integer", "id"), same("text", "key", "val", "description"), (pair("is_encrypted", "boolean", two="COALESCE(t.is_encrypted, false)"),)),
-        whole("slot_pool", ("pool",), same("integer", "id", "slots"), same("text", "pool", "description"), same("boolean", "include_deferred")),
+        whole(
+            "variable",
+            ("key",),
+            same("integer", "id"),
+            same("text", "key", "val", "description"),
+            (pair("is_encrypted", "boolean", two="COALESCE(t.is_encrypted, false)"),),
+        ),
+        whole(
+            "slot_pool", ("pool",), same("integer", "id", "slots"), same("text", "pool", "description"), same("boolean", "include_deferred")
+        ),
         whole(
             "dag",
             ("dag_id",),
@@ -175,11 +206,40 @@ SURVIVORS: dict[str, Survivor] = dict(
         ),
         whole("dag_tag", ("name", "dag_id"), same("text", "name", "dag_id")),
         whole("dag_owner_attributes", ("dag_id", "owner"), same("text", "dag_id", "owner", "link")),
-        whole("job", ("id",), same("integer", "id"), same("text", "dag_id", "state", "job_type", "executor_class", "hostname", "unixname"), same("timestamp", "start_date", "end_date", "latest_heartbeat")),
-        whole("trigger", ("id",), same("integer", "id", "triggerer_id"), same("text", "classpath", "kwargs"), same("timestamp", "created_date")),
-        whole("log_template", ("id",), same("integer", "id"), same("text", "filename", "elasticsearch_id"), same("timestamp", "created_at")),
-        whole("sla_miss", ("task_id", "dag_id", "execution_date"), same("text", "task_id", "dag_id", "description"), same("boolean", "email_sent", "notification_sent"), same("timestamp", "execution_date", "timestamp")),
-        whole("asset", ("id",), same("integer", "id"), same("text", "uri"), same("json", "extra"), TIMES, (pair("name", "text", two="t.uri"),), old="dataset"),
+        whole(
+            "job",
+            ("id",),
+            same("integer", "id"),
+            same("text", "dag_id", "state", "job_type", "executor_class", "hostname", "unixname"),
+            same("timestamp", "start_date", "end_date", "latest_heartbeat"),
+        ),
+        whole(
+            "trigger",
+            ("id",),
+            same("integer", "id", "triggerer_id"),
+            same("text", "classpath", "kwargs"),
+            same("timestamp", "created_date"),
+        ),
+        whole(
+            "log_template", ("id",), same("integer", "id"), same("text", "filename", "elasticsearch_id"), same("timestamp", "created_at")
+        ),
+        whole(
+            "sla_miss",
+            ("task_id", "dag_id", "execution_date"),
+            same("text", "task_id", "dag_id", "description"),
+            same("boolean", "email_sent", "notification_sent"),
+            same("timestamp", "execution_date", "timestamp"),
+        ),
+        whole(
+            "asset",
+            ("id",),
+            same("integer", "id"),
+            same("text", "uri"),
+            same("json", "extra"),
+            TIMES,
+            (pair("name", "text", two="t.uri"),),
+            old="dataset",
+        ),
         # Orphans stay as assets and are not active.
         (
             "asset_active",
@@ -200,10 +260,31 @@ SURVIVORS: dict[str, Survivor] = dict(
             (pair("asset_id", "integer", two="t.dataset_id"),),
             old="dataset_event",
         ),
-        whole("dag_schedule_asset_reference", ("asset_id", "dag_id"), same("text", "dag_id"), TIMES, (pair("asset_id", "integer", two="t.dataset_id"),), old="dag_schedule_dataset_reference"),
-        whole("task_outlet_asset_reference", ("asset_id", "dag_id", "task_id"), same("text", "dag_id", "task_id"), TIMES, (pair("asset_id", "integer", two="t.dataset_id"),), old="task_outlet_dataset_reference"),
+        whole(
+            "dag_schedule_asset_reference",
+            ("asset_id", "dag_id"),
+            same("text", "dag_id"),
+            TIMES,
+            (pair("asset_id", "integer", two="t.dataset_id"),),
+            old="dag_schedule_dataset_reference",
+        ),
+        whole(
+            "task_outlet_asset_reference",
+            ("asset_id", "dag_id", "task_id"),
+            same("text", "dag_id", "task_id"),
+            TIMES,
+            (pair("asset_id", "integer", two="t.dataset_id"),),
+            old="task_outlet_dataset_reference",
+        ),
         whole("dagrun_asset_event", ("dag_run_id", "event_id"), same("integer", "dag_run_id", "event_id"), old="dagrun_dataset_event"),
-        whole("asset_dag_run_queue", ("asset_id", "target_dag_id"), same("text", "target_dag_id"), same("timestamp", "created_at"), (pair("asset_id", "integer", two="t.dataset_id"),), old="dataset_dag_run_queue"),
+        whole(
+            "asset_dag_run_queue",
+            ("asset_id", "target_dag_id"),
+            same("text", "target_dag_id"),
+            same("timestamp", "created_at"),
+            (pair("asset_id", "integer", two="t.dataset_id"),),
+            old="dataset_dag_run_queue",
+        ),
         whole(
             "ab_user",
             ("username",),

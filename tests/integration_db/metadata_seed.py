@@ -194,5 +194,3 @@ class Seeder:
 def seed(path: str, rows: dict[str, int], default: int = 12) -> None:
     """Fill a fresh metadata database."""
     Seeder(path, rows, default).run()
-
-

@@ -1,0 +1,324 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: airflow_metadata_copy
+short_description: Move an Airflow metadata database from SQLite to PostgreSQL
+version_added: 0.1.0
+description:
+  - Copies every table of a metadata database in SQLite into a PostgreSQL database whose schema was made by C(airflow db migrate) of the
+    source's own version, in one transaction, and verifies the count and the content of every table from both sides.
+  - Raw column values are copied; no model of Airflow's is involved, so encrypted, pickled and unknown values come out as they went in.
+  - The source is only read. A run that was killed at any point is repaired by the phase V(reset) and running again.
+  - Across Airflow 2.11 to 3, the phases V(keep) and V(verify) stand around Airflow's own migration on the server. They keep what it drops
+    and refuse any loss that is not documented.
+author:
+  - the updraft.airflow contributors
+requirements:
+  - psycopg2 for the Python that runs the module, for every phase but V(inspect). The Airflow environment has it.
+attributes:
+  check_mode:
+    support: full
+    description: V(inspect) and V(state) work wholly, for they only read; the others tell what they would do without connecting.
+  diff_mode:
+    support: none
+    description: There is no text to compare.
+options:
+  phase:
+    description:
+      - V(inspect) reads the source alone, with Python's own sqlite3, and lists its tables and every value that would stop the copy or
+        the migration after it.
+      - V(state) tells what the target holds.
+      - V(reset) empties the target again when it holds an unfinished move of the same source or a schema without data.
+      - V(copy) copies and verifies.
+      - V(keep) copies what Airflow's migration to 3.x drops to the schema C(airflow_kept) and records all tables.
+      - V(verify) compares all tables with the record after the migration.
+      - V(switched) marks the move as the one in service, so that nothing resets it any more.
+    type: str
+    required: true
+    choices: [inspect, state, reset, copy, keep, verify, switched]
+  source:
+    description: The SQLite file. For V(inspect) and V(copy).
+    type: path
+  source_name:
+    description:
+      - What names the installation that is moved, for example its host and path. A target that is marked with another name is never reset.
+      - Required for V(reset) and V(copy).
+    type: str
+  line:
+    description: The line of Airflow that is wanted in the end. With V(3) and a source of 2.11, V(inspect) also checks for what would stop
+      the migration.
+    type: int
+    choices: [2, 3]
+  host:
+    description: Host of the PostgreSQL server. For every phase but V(inspect), like the options below.
+    type: str
+  port:
+    description: Its port.
+    type: int
+    default: 5432
+  database:
+    description: The database.
+    type: str
+  user:
+    description: The role, which owns the database or may create a schema in it.
+    type: str
+  password:
+    description: Its password.
+    type: str
+  ssl_mode:
+    description: How TLS is used.
+    type: str
+    choices: [disable, allow, prefer, require, verify-ca, verify-full]
+    default: prefer
+  ssl_root_cert:
+    description: File of the authorities that may have signed the server's certificate.
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: Look at the source
+  updraft.airflow.airflow_metadata_copy:
+    phase: inspect
+    source: /home/jane/airflow/airflow.db
+    line: 3
+
+- name: Copy it
+  updraft.airflow.airflow_metadata_copy:
+    phase: copy
+    source: /opt/airflow/backups/airflow.db
+    source_name: jane-laptop:/home/jane/airflow/airflow.db
+    host: 127.0.0.1
+    database: airflow
+    user: airflow
+    password: "{{ password }}"
+  vars:
+    ansible_python_interpreter: /opt/airflow/venvs/2.11.2/bin/python
+"""
+
+RETURN = r"""
+msg:
+  description: What was done, or would be done in check mode.
+  returned: always
+  type: str
+tables:
+  description:
+    - The tables. C(name) and C(rows), with C(known) for V(inspect) and C(digest) for V(copy).
+    - For V(verify) C(name), the name C(now), and the rows C(before) and C(after).
+  returned: for inspect, copy, keep and verify
+  type: list
+  elements: dict
+rows:
+  description: How many rows there are in all tables.
+  returned: for inspect and copy
+  type: int
+rows_per_second:
+  description: The speed of the whole copy, verification included.
+  returned: for copy
+  type: int
+seconds:
+  description: Seconds per step.
+  returned: for copy
+  type: dict
+revision:
+  description: The revision of the schema.
+  returned: for inspect, state and verify
+  type: str
+fab_revision:
+  description: The revision of FAB's tables, when they have one of their own.
+  returned: for inspect and state
+  type: str
+refusals:
+  description: One sentence for everything that makes the move impossible, with table, column and row.
+  returned: for inspect, and when the copy is refused
+  type: list
+  elements: str
+notes:
+  description: One sentence for everything worth knowing.
+  returned: for inspect and copy
+  type: list
+  elements: str
+kept:
+  description: The tables in the schema C(airflow_kept), with their rows.
+  returned: for copy, keep and verify
+  type: list
+  elements: dict
+sequences:
+  description: The sequences with the number they were set to.
+  returned: for copy
+  type: list
+  elements: dict
+fingerprint:
+  description: A digest of the digests of all tables.
+  returned: for copy
+  type: str
+losses:
+  description: What Airflow's migration dropped on purpose. C(table), C(rows), C(revision), C(reason) and where it is kept, C(kept_as).
+  returned: for verify
+  type: list
+  elements: dict
+state:
+  description:
+    - V(empty), V(fresh) (a schema without data), V(unfinished) (a move that was not switched to), V(switched) or V(foreign) (another
+      installation); V(unknown) in check mode when the target cannot be asked yet.
+  returned: for state
+  type: str
+sentence:
+  description: The state in words.
+  returned: for state
+  type: str
+move:
+  description: The marker of the move in the target.
+  returned: for state
+  type: dict
+dropped:
+  description: The tables that were dropped.
+  returned: for reset
+  type: list
+  elements: str
+"""
+
+import sqlite3
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_copy import Copy
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_inspect import Inspection
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_marker import Marker
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_postgresql import Connection, PostgresqlTarget
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_sqlite import SqliteSource
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_state import (
+    TargetState,
+    require_fresh,
+    reset,
+    set_switched,
+)
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import MoveError
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_upgrade import Upgrade
+
+TARGET_OPTIONS = ["host", "database", "user", "password"]
+WOULD = {
+    "reset": "Would empty the target if it holds an unfinished move or a schema without data.",
+    "copy": "Would copy every table in one transaction and verify counts and digests.",
+    "keep": "Would copy aside what Airflow's migration drops, and record all tables.",
+    "verify": "Would compare all tables with the record.",
+    "switched": "Would mark the move as the one in service.",
+}
+
+
+def run_inspect(module: AnsibleModule) -> dict[str, Any]:
+    """Read the source."""
+    result = Inspection(module.params["source"], module.params["line"]).run()
+    result["msg"] = f"{result['rows']} rows in {len(result['tables'])} tables, {len(result['refusals'])} refusals."
+    return {"changed": False, **result}
+
+
+def run_copy(module: AnsibleModule, target: PostgresqlTarget) -> dict[str, Any]:
+    """Copy and verify."""
+    require_fresh(TargetState(target))
+    source = SqliteSource(module.params["source"])
+    try:
+        result = Copy(source, target, Marker(target), module.params["source_name"]).run()
+    except sqlite3.Error as error:
+        raise MoveError(
+            f"The SQLite database {source.path} cannot be read ({type(error).__name__}); the copy was undone, run the phase inspect."
+        ) from None
+    finally:
+        source.close()
+    if result.get("refusals"):
+        module.fail_json(msg="The copy is refused: " + " ".join(result["refusals"]), refusals=result["refusals"])
+    msg = f"Copied and verified {result['rows']} rows in {len(result['tables'])} tables."
+    return {"changed": True, "msg": msg, **result}
+
+
+def run_phase(module: AnsibleModule, target: PostgresqlTarget) -> dict[str, Any]:
+    """Run a phase that looks at the target or changes it."""
+    phase = module.params["phase"]
+    if phase == "copy":
+        return run_copy(module, target)
+    if phase == "keep":
+        return {"msg": "Kept aside what Airflow's migration drops, and recorded all tables.", **Upgrade(target).keep()}
+    if phase == "verify":
+        return {"msg": "All that must survive Airflow's migration is there.", **Upgrade(target).verify()}
+    state = TargetState(target)
+    if phase == "state":
+        return {"changed": False, "msg": state.as_dict()["sentence"], **state.as_dict()}
+    if phase == "reset":
+        return {"msg": f"The target was {state.name}.", **reset(target, state, module.params["source_name"])}
+    return {"msg": "The move is marked as the one in service.", **set_switched(target, state)}
+
+
+def run_on_target(module: AnsibleModule) -> dict[str, Any]:
+    """Connect, run the phase, and leave the target alone again."""
+    parameters = module.params
+    target = PostgresqlTarget(
+        Connection(
+            parameters["host"],
+            parameters["port"],
+            parameters["database"],
+            parameters["user"],
+            parameters["password"],
+            parameters["ssl_mode"],
+            parameters["ssl_root_cert"],
+        )
+    )
+    try:
+        return run_phase(module, target)
+    except target.error as error:
+        raise MoveError(f"The phase {parameters['phase']} failed in {target.place}: {target.failure(error)}.") from None
+    finally:
+        target.close()
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "phase": {
+                "type": "str",
+                "required": True,
+                "choices": ["inspect", "state", "reset", "copy", "keep", "verify", "switched"],
+            },
+            "source": {"type": "path"},
+            "source_name": {"type": "str"},
+            "line": {"type": "int", "choices": [2, 3]},
+            "host": {"type": "str"},
+            "port": {"type": "int", "default": 5432},
+            "database": {"type": "str"},
+            "user": {"type": "str"},
+            "password": {"type": "str", "no_log": True},
+            "ssl_mode": {
+                "type": "str",
+                "default": "prefer",
+                "choices": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
+            },
+            "ssl_root_cert": {"type": "path"},
+        },
+        required_if=[
+            ("phase", "inspect", ["source"]),
+            ("phase", "copy", ["source", "source_name", *TARGET_OPTIONS]),
+            ("phase", "reset", ["source_name", *TARGET_OPTIONS]),
+            *(("phase", phase, TARGET_OPTIONS) for phase in ("state", "keep", "verify", "switched")),
+        ],
+        supports_check_mode=True,
+    )
+    phase = module.params["phase"]
+    try:
+        if phase == "inspect":
+            result = run_inspect(module)
+        elif module.check_mode and phase != "state":
+            result = {"changed": True, "msg": WOULD[phase]}
+        else:
+            result = run_on_target(module)
+    except MoveError as error:
+        if not (module.check_mode and phase == "state"):
+            module.fail_json(msg=str(error))
+        result = {"changed": False, "state": "unknown", "sentence": str(error), "msg": str(error), "move": None}
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

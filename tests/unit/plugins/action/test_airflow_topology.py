@@ -1,0 +1,149 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action that gathers hosts and variables for the topology compiler."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+from ansible_collections.updraft.airflow.plugins.action.airflow_topology import ActionModule, known_names
+
+FACTS = {"distribution": "Debian", "distribution_major_version": "13", "os_family": "Debian", "processor_vcpus": 2, "memtotal_mb": 4096}
+INFO = {"hostname": "h", "pythons": [{"path": "/usr/bin/python3.13", "version": "3.13.5"}], "systemd": True, "installation": None, "adopted": None}
+ALL = ("airflow", "airflow_webserver", "airflow_scheduler", "airflow_metadata_db")
+
+
+class Play:
+    """Hosts, groups and variables as a running play has them."""
+
+    def __init__(self, inventory_dir: Path, hosts: Mapping[str, Mapping[str, Any]], groups: Mapping[str, list[str]]) -> None:
+        self.groups = dict(groups)
+        self.hostvars: dict[str, dict[str, Any]] = {
+            name: {
+                "inventory_dir": str(inventory_dir),
+                "ansible_facts": {**FACTS, "default_ipv4": {"address": f"198.18.0.{number}"}},
+                "__airflow_host": {"airflow_host": INFO},
+                **variables,
+            }
+            for number, (name, variables) in enumerate(hosts.items(), start=2)
+        }
+
+    def run(self, host: str, check_mode: bool = False, **play_variables: Any) -> dict[str, Any]:
+        """The action's result on one host."""
+        loader = DataLoader()
+        task = MagicMock(args={}, check_mode=check_mode, async_val=0, delegate_to=None, diff=False)
+        task_vars = {**self.hostvars[host], **play_variables, "inventory_hostname": host, "groups": self.groups, "hostvars": self.hostvars}
+        action = ActionModule(
+            task=task,
+            connection=MagicMock(),
+            play_context=MagicMock(check_mode=check_mode),
+            loader=loader,
+            templar=Templar(loader=loader, variables=task_vars),
+            shared_loader_obj=None,
+        )
+        return dict(action.run(task_vars=task_vars))
+
+
+@pytest.fixture
+def single(tmp_path: Path) -> Play:
+    """One host with everything."""
+    return Play(tmp_path, {"h1": {}}, {group: ["h1"] for group in ALL})
+
+
+def test_a_plan_comes_without_findings(single: Play) -> None:
+    result = single.run("h1")
+    assert (result["findings"], result["changed"]) == ([], True)
+    assert result["plan"]["executor"] == "LocalExecutor"
+    assert result["plan"]["database"]["managed"] is True
+
+
+def test_secrets_are_written_once(single: Play, tmp_path: Path) -> None:
+    first = single.run("h1")
+    folder = tmp_path / "credentials" / "airflow"
+    assert sorted(os.listdir(folder)) == ["admin_password", "fernet_key", "jwt_secret", "metadata_db_password", "secret_key"]
+    assert all(stat.S_IMODE(entry.stat().st_mode) == 0o600 for entry in folder.iterdir())
+    assert first["plan"]["database"]["password"] == (folder / "metadata_db_password").read_text().strip()
+    second = single.run("h1")
+    assert (second["changed"], second["plan"]) == (False, first["plan"])
+
+
+def test_check_mode_writes_nothing(single: Play, tmp_path: Path) -> None:
+    result = single.run("h1", check_mode=True)
+    assert (result["changed"], result["findings"]) == (True, [])
+    assert os.listdir(tmp_path) == []
+
+
+def test_findings_are_no_failure_and_write_nothing(single: Play, tmp_path: Path) -> None:
+    result = single.run("h1", airflow_user="root")
+    assert result["plan"] is None
+    assert not result.get("failed")
+    assert result["findings"] == ["airflow_user is root, as which tasks could do anything to the host: name another user."]
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_folder_follows_the_variables(single: Play, tmp_path: Path) -> None:
+    single.run("h1", airflow_installation="blue")
+    assert (tmp_path / "credentials" / "blue" / "fernet_key").is_file()
+    single.run("h1", airflow_credentials_dir="secrets")
+    assert (tmp_path / "secrets" / "fernet_key").is_file()
+    elsewhere = tmp_path / "elsewhere"
+    result = single.run("h1", airflow_credentials_dir=str(elsewhere))
+    assert result["plan"]["credentials"] == {"dir": str(elsewhere), "admin_password_file": str(elsewhere / "admin_password")}
+
+
+def test_hosts_agree_on_secrets_whichever_is_first(tmp_path: Path) -> None:
+    play = Play(
+        tmp_path,
+        {"web": {}, "sched": {}, "db": {}},
+        {"airflow": ["web", "sched", "db"], "airflow_webserver": ["web"], "airflow_scheduler": ["sched"], "airflow_metadata_db": ["db"]},
+    )
+    plans = {name: play.run(name)["plan"] for name in ("sched", "web", "db")}
+    keys = {plans[name]["daemons"][0]["environment"]["AIRFLOW__API__SECRET_KEY"] for name in ("sched", "web")}
+    assert len(keys) == 1
+    assert plans["db"]["database"]["password"] in plans["web"]["database"]["url"]
+
+
+def test_variables_of_the_play_hold_for_every_host(tmp_path: Path) -> None:
+    groups = {group: ["h1"] for group in ALL} | {"airflow": ["h1", "h2"], "airflow_triggerer": ["h2"]}
+    play = Play(tmp_path, {"h1": {}, "h2": {}}, groups)
+    assert play.run("h2", airflow_drain_timeout=5)["findings"] == []
+    same = Play(tmp_path, {"h1": {"airflow_drain_timeout": 7}, "h2": {"airflow_drain_timeout": 7}}, groups)
+    assert same.run("h2", airflow_drain_timeout=5)["findings"] == []
+    other = Play(tmp_path, {"h1": {"airflow_drain_timeout": 7}, "h2": {}}, groups)
+    assert other.run("h2")["findings"] == ["airflow_drain_timeout differs between h1 and h2 (7 and 600): set it once, for the whole group."]
+
+
+def test_a_host_outside_the_groups_is_told(single: Play) -> None:
+    single.hostvars["h9"] = dict(single.hostvars["h1"])
+    result = single.run("h9")
+    assert result["findings"] == ["h9 is in none of the installation's groups: put it into the group it is to serve."]
+
+
+def test_the_parent_group_is_not_needed(single: Play) -> None:
+    del single.groups["airflow"]
+    assert single.run("h1")["findings"] == []
+
+
+def test_the_parent_group_may_have_another_name(single: Play) -> None:
+    single.groups["blue"] = single.groups.pop("airflow")
+    single.groups["airflow"] = ["h2"]
+    assert single.run("h1", airflow_group="blue")["findings"] == []
+
+
+def test_a_host_that_was_not_read_is_told(tmp_path: Path) -> None:
+    play = Play(tmp_path, {"h1": {}, "h2": {}}, {group: ["h1"] for group in ALL} | {"airflow": ["h1", "h2"], "airflow_triggerer": ["h2"]})
+    del play.hostvars["h2"]["__airflow_host"]
+    assert "h2 was not read in this run" in play.run("h1")["findings"][0]
+
+
+def test_variables_of_all_roles_are_known() -> None:
+    assert {"airflow_version", "airflow_service_name", "airflow_health_timeout"} <= known_names()
