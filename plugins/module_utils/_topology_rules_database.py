@@ -115,7 +115,7 @@ def _names_of_server(draft: Draft) -> set[str]:
     names = {database.host} if database else set()
     for name in draft.groups["metadata_db"]:
         names |= {name, str(draft.hosts[name].address), str(draft.hosts[name].default_address)}
-        if name in draft.airflow_hosts:
+        if name in draft.airflow_hosts or draft.hosts[name].installation:
             names |= set(LOOPBACK)
     return names | set(LOOPBACK) if names & set(LOOPBACK) else names
 

@@ -147,6 +147,10 @@ def _resolve(draft: Draft, store: SecretStore, secret: Secret, to_store: dict[st
     # The password of a server that others own may change without us.
     found = list(_secret_on_hosts(draft, secret)) if owned or not given else []
     sources = [("variable " + secret.variable, given), (store.path(secret.name), filed), *found]
+    if filed and not filed.isprintable():
+        draft.findings.append(
+            f"{store.path(secret.name)} holds a control character or a second line: write one line of printable characters."
+        )
     known = [(place, value) for place, value in sources if value]
     for place, value in known[1:]:
         if value != known[0][1]:

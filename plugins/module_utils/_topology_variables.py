@@ -50,7 +50,6 @@ VARIABLES = {
         Variable("airflow_home", "path"),
         Variable("airflow_installation"),
         Variable("airflow_jwt_secret", secret=True),
-        Variable("airflow_managed_notice"),
         Variable("airflow_metadata_db_engine"),
         Variable("airflow_metadata_db_host"),
         Variable("airflow_metadata_db_managed", "bool"),

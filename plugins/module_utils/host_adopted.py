@@ -49,8 +49,8 @@ def describe(home: str, pythons: list[dict[str, str]]) -> dict[str, Any]:
     version = airflow_version(source.site) if source else None
     if version is None:
         problems.append(
-            f"No Airflow was found for {home}: no daemon runs, and there is none in a virtual environment below {owner['home']}, "
-            f"in the packages of user {owner['user']} or of the system; start its daemons, so that their interpreter shows the place."
+            f"No Airflow was found for {home}: no daemon runs, and there is none in a virtual environment in or beside {home} or below "
+            f"{owner['home']}, nor in the packages of user {owner['user']} or of the system; start its daemons, which show the place."
         )
     problems += _computed_settings(settings, config_file)
     return {

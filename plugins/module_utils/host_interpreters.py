@@ -55,9 +55,7 @@ def _in_environment(path: str) -> bool:
 
 def _ask(path: str) -> dict[str, str] | None:
     try:
-        answer = subprocess.run(
-            [path, "-I", "-S", "-c", QUESTION], stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=True
-        )
+        answer = subprocess.run([path, "-I", "-S", "-c", QUESTION], stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=True)
         implementation, version, short = json.loads(answer.stdout)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None

@@ -17,7 +17,7 @@ from typing import Callable, TypeVar
 Result = TypeVar("Result")
 
 VARIABLE = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*=[^\0]*")
-# Variables that nearly every process has. One of them leads to the array that holds them all.
+# Variables that nearly every process has. Any of them leads to the array that holds them all.
 ANCHORS = (b"\0PATH=", b"\0HOME=", b"\0AIRFLOW_HOME=")
 LONGEST_VARIABLE = 128 * 1024
 
@@ -187,22 +187,24 @@ def _heap_environment(pid: int) -> list[bytes]:
                 with suppress(OSError):
                     memory.seek(start)
                     segments.append((start, memory.read(end - start)))
-    candidates = [_environment_around(address, segments) for address in _anchors(segments)]
-    return max(candidates, key=len, default=[])
+    for anchor in ANCHORS:
+        found = max((_environment_around(address, segments) for address in _pointers_to(anchor, segments)), key=len, default=[])
+        if found:
+            return found
+    return []
 
 
-def _anchors(segments: list[tuple[int, bytes]]) -> Iterator[int]:
-    """Addresses of pointers to one of the variables that nearly every process has."""
+def _pointers_to(text: bytes, segments: list[tuple[int, bytes]]) -> Iterator[int]:
+    """Addresses of pointers to a text; it follows a null character, which stands before it."""
     for start, content in segments:
-        for anchor in ANCHORS:
-            position = content.find(anchor)
-            while position != -1:
-                pointer = struct.pack("=Q", start + position + 1)
-                for base, other in segments:
-                    place = other.find(pointer)
-                    if place != -1 and (base + place) % 8 == 0:
-                        yield base + place
-                position = content.find(anchor, position + 1)
+        position = content.find(text)
+        while position != -1:
+            pointer = struct.pack("=Q", start + position + 1)
+            for base, other in segments:
+                place = other.find(pointer)
+                if place != -1 and (base + place) % 8 == 0:
+                    yield base + place
+            position = content.find(text, position + 1)
 
 
 def _environment_around(address: int, segments: list[tuple[int, bytes]]) -> list[bytes]:

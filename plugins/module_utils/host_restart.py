@@ -76,7 +76,8 @@ def start_again(path: str, home: str) -> list[str]:
     """Start what is remembered and does not run; returns the kinds. The webserver comes first, the scheduler last."""
     running = {daemon.kind for daemon in find_daemons(home)}
     missing = [entry for entry in recall(path) if entry["kind"] not in running]
-    for entry in sorted(missing, key=lambda entry: -ORDER.index(entry["kind"])):
+    missing.sort(key=lambda entry: -ORDER.index(entry["kind"]))
+    for entry in missing:
         _start(entry)
         _wait_for(entry["kind"], home)
     return [entry["kind"] for entry in missing]
@@ -89,19 +90,15 @@ def _start(entry: dict[str, Any]) -> None:
             os.initgroups(entry["user"], entry["gid"])
             os.setgid(entry["gid"])
             os.setuid(entry["uid"])
+        # Opened only now, as the user who owns the files.
+        for descriptor, path in zip((1, 2), entry["output"]):
+            os.dup2(os.open(path or os.devnull, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666), descriptor)
 
-    output = entry["output"]
-    # The files are opened as the user, who owns them.
-    redirect = 'exec >>"$1" 2>>"$2"; shift 2; exec "$@"'
-    command = ["/bin/sh", "-c", redirect, "sh", output[0] or "/dev/null", output[1] or "/dev/null", *entry["argv"]]
     process = subprocess.Popen(
-        command,
+        entry["argv"],
         env=entry["environment"],
         cwd=entry["cwd"] if os.path.isdir(entry["cwd"]) else "/",
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        close_fds=True,
         start_new_session=True,
         preexec_fn=become,
     )

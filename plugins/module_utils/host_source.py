@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from ansible_collections.updraft.airflow.plugins.module_utils.host_processes imp
 
 DEPTH = 4
 SKIPPED = {"node_modules", "logs", "site-packages", "__pycache__"}
+TOO_WIDE = ("/", "/home", "/usr", "/var")
 SYSTEM_PREFIXES = ("/usr", "/usr/local")
 
 
@@ -58,16 +60,18 @@ def _environment_settings(prefix: str | None) -> dict[str, str]:
 
 
 def find_source(home: str, owner_home: str, daemons: list[Daemon]) -> Source | None:
-    """The packages that the running daemons use, else the first that are found around the AIRFLOW_HOME and its owner's home."""
-    candidates = [*_of_daemons(daemons, owner_home), *_environments_below(home), *_environments_below(owner_home)]
-    for prefix in dict.fromkeys(candidates):
+    """The packages that the running daemons use, else the first that are found around the AIRFLOW_HOME."""
+    places = [home, owner_home, os.path.dirname(home)]
+    below = (prefix for top in places if top not in TOO_WIDE for prefix in _environments_below(top))
+    # One after the other: what a daemon shows makes the search unnecessary.
+    for prefix in itertools.chain(_of_daemons(daemons), below):
         source = _in_prefix(prefix)
         if source:
             return source
     return _outside_environments(owner_home)
 
 
-def _of_daemons(daemons: list[Daemon], owner_home: str) -> Iterator[str]:
+def _of_daemons(daemons: list[Daemon]) -> Iterator[str]:
     """Environments of running daemons: from their interpreter, their script, or the program itself."""
     for daemon in daemons:
         for each in (daemon, *daemon.children):
@@ -109,24 +113,23 @@ def _is_environment(folder: str) -> bool:
 
 
 def _in_prefix(prefix: str) -> Source | None:
-    if not prefix or not _is_environment(prefix):
+    """Airflow in an environment, or in a Python that a user built (pyenv has no pyvenv.cfg)."""
+    if not prefix or prefix in SYSTEM_PREFIXES:
         return None
-    return next((Source(site, prefix) for site in _with_airflow(os.path.join(prefix, "lib", "python3*", "site-packages"))), None)
+    return next((Source(site, prefix) for site in _with_airflow(prefix, "lib/python3*/site-packages")), None)
 
 
 def _outside_environments(owner_home: str) -> Source | None:
-    patterns = [os.path.join(glob.escape(owner_home), ".local/lib/python3*/site-packages")]
+    places = [(os.path.join(owner_home, ".local"), "lib/python3*/site-packages")]
     for prefix in reversed(SYSTEM_PREFIXES):
-        patterns += [f"{prefix}/lib/python3*/site-packages", f"{prefix}/lib/python3*/dist-packages"]
-    return next((Source(site, None) for pattern in patterns for site in _with_airflow(pattern, escape=False)), None)
+        places += [(prefix, "lib/python3*/site-packages"), (prefix, "lib/python3*/dist-packages")]
+    return next((Source(site, None) for prefix, pattern in places for site in _with_airflow(prefix, pattern)), None)
 
 
-def _with_airflow(pattern: str, escape: bool = True) -> list[str]:
+def _with_airflow(prefix: str, pattern: str) -> list[str]:
     """Folders of packages that hold Airflow itself, newest interpreter first."""
-    if escape:
-        folder, wildcard = pattern[: -len("/lib/python3*/site-packages")], "lib/python3*/site-packages"
-        pattern = os.path.join(glob.escape(folder), wildcard)
-    return sorted((site for site in glob.glob(pattern) if airflow_version(site)), reverse=True)
+    found = [site for site in glob.glob(os.path.join(glob.escape(prefix), pattern)) if airflow_version(site)]
+    return sorted(found, key=lambda site: [int(part) for part in re.findall(r"python3\.(\d+)", site)], reverse=True)
 
 
 def airflow_version(site: str) -> str | None:
@@ -142,7 +145,7 @@ def read_packages(site: str) -> list[dict[str, Any]]:
 
 
 def _metadata(path: str) -> dict[str, Any] | None:
-    headers = {}
+    headers: dict[str, str] = {}
     try:
         with open(os.path.join(path, "METADATA"), encoding="utf-8", errors="replace") as handle:
             for line in handle:

@@ -128,7 +128,7 @@ def end(daemon: Daemon, timeout: float, kill: bool = False) -> None:
         _wait([daemon.process], timeout)
     # A log server or a DAG processor can outlive its parent; a moment is enough for those that end by themselves.
     left = _wait(family, 0 if kill else 5)
-    for number, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, 10)):
+    for number, patience in ((signal.SIGTERM, 5), (signal.SIGKILL, 10)):
         for process in left:
             send(process, number)
         left = _wait(left, patience)

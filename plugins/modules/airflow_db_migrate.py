@@ -118,8 +118,10 @@ def head_of(venv: str) -> str | None:
 
 
 def has_fab(venv: str) -> bool:
-    """Whether the environment's FAB provider keeps an Alembic chain of its own."""
-    return bool(glob.glob(os.path.join(site_packages(venv) or venv, "airflow", "providers", "fab", "migrations", "versions", "*.py")))
+    """Whether `airflow db migrate` of the environment also migrates FAB's tables: from 3.0 on, which came with apache-airflow-core."""
+    packages = site_packages(venv) or venv
+    core = glob.glob(os.path.join(packages, "apache_airflow_core-*.dist-info"))
+    return bool(core and glob.glob(os.path.join(packages, "airflow", "providers", "fab", "migrations", "versions", "*.py")))
 
 
 def is_current(database: Database, venv: str) -> tuple[str | None, bool]:

@@ -84,7 +84,7 @@ started:
   type: list
   elements: str
 waited_for:
-  description: Tasks that ran while the scheduler was kept from starting more; in check mode those that run now.
+  description: Tasks that ran when the module started, or while it kept the scheduler from starting more.
   returned: success
   type: list
   elements: dict
@@ -131,7 +131,7 @@ class Stopper:
         self.parameters = parameters
         self.daemons = find_daemons(parameters["home"])
         self.tasks = Tasks(parameters["home"], parameters["metadata_path"])
-        self.waited_for: list[dict[str, Any]] = []
+        self.waited_for = [task for task in self.tasks.recorded() if not is_silent(task)] if self.daemons else []
         self.abandoned: list[dict[str, Any]] = []
 
     def drain(self) -> bool:
@@ -149,7 +149,7 @@ class Stopper:
 
     def _wait_for_tasks(self) -> None:
         """Return when no task runs: it has no process, and the database does not know it as alive."""
-        seen: dict[tuple[Any, ...], dict[str, Any]] = {}
+        seen = {tuple(task[key] for key in KEYS): task for task in self.waited_for}
         timeout = self.parameters["drain_timeout"]
         deadline = time.monotonic() + timeout
         while True:
@@ -191,7 +191,6 @@ def stop(module: AnsibleModule) -> dict[str, Any]:
     draining = module.params["state"] == "drained"
     changed = bool(stopper.daemons)
     if module.check_mode:
-        stopper.waited_for = stopper.tasks.recorded() if stopper.daemons else []
         if draining:
             changed = any(daemon.process.state not in "Tt" for daemon in schedulers(stopper.daemons))
     elif stopper.daemons:

@@ -124,6 +124,10 @@ plan:
     installation_record:
       description: What the host is to remember about itself.
       type: dict
+    report:
+      description: What to tell at the end, on the webserver's host.
+      type: list
+      elements: str
     warnings:
       description: What should work and was not tested.
       type: list

@@ -29,7 +29,7 @@ ENDED = ("success", "failed")
 LINES = {2: {"api": "/api/v1", "health": "/health"}, 3: {"api": "/api/v2", "health": "/api/v2/monitor/health"}}
 
 
-def wait_until(what: str, look: Callable[[], Got], seconds: float) -> Got:
+def wait_until(what: str, look: Callable[[], Got | None], seconds: float) -> Got:
     """Look again and again until there is something to see; after the deadline, fail with what was waited for."""
     deadline = time.monotonic() + seconds
     last_error: Exception | None = None
@@ -211,7 +211,8 @@ class Client:
 
     def variable(self, key: str) -> str | None:
         """Return the value of a variable."""
-        return self.get(path("variables", key))["value"]
+        value: str | None = self.get(path("variables", key))["value"]
+        return value
 
     def pools(self) -> dict[str, Answer]:
         """Return all pools by name."""

@@ -15,7 +15,7 @@ from typing import Any
 
 KEPT_ASIDE = "airflow_kept"
 # Schema, object and its definition; the schemas of the server itself and those left out do not count.
-SCHEMAS = """n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname NOT LIKE 'pg!_%%' ESCAPE '!' AND n.nspname <> ALL(%(without)s)"""
+SCHEMAS = "n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg!_%%' ESCAPE '!' AND n.nspname <> ALL(%(without)s)"
 QUESTIONS: Mapping[str, str] = {
     "relation": f"""
         SELECT n.nspname, c.relname, c.relkind::text || ' ' || c.relpersistence::text
@@ -51,10 +51,12 @@ QUESTIONS: Mapping[str, str] = {
         LEFT JOIN pg_class o ON o.oid = p.refobjid LEFT JOIN pg_attribute a ON a.attrelid = o.oid AND a.attnum = p.refobjsubid
         WHERE {SCHEMAS}""",
     "type": f"""
-        SELECT n.nspname, t.typname, t.typtype::text || COALESCE((SELECT string_agg(e.enumlabel, ',' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid), '')
+        SELECT n.nspname, t.typname, t.typtype::text || COALESCE(
+          (SELECT string_agg(e.enumlabel, ',' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid), '')
         FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.typtype IN ('e', 'd') AND {SCHEMAS}""",
     "function": f"""
-        SELECT n.nspname, p.oid::regprocedure::text, md5(p.prosrc) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {SCHEMAS}""",
+        SELECT n.nspname, p.oid::regprocedure::text, md5(p.prosrc)
+        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {SCHEMAS}""",
     "trigger": f"""
         SELECT n.nspname, c.relname || ' ' || g.tgname, pg_get_triggerdef(g.oid)
         FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -265,8 +265,14 @@ def _changes(before: Digests, after: Digests, table: str, wanted: Collection[int
         old = old_rows[key]
         labels = [label for label in old if old[label] != new.get(label) and label not in skipped]
         texts.append(", ".join(f"{label} was {_short(old[label])} and is {_short(new[label])}" for label in labels))
-    return "".join(f"; {text}" for text in texts)
+    # Nothing differs any more where a running database is asked again.
+    return "".join(f"; {text}" for text in texts if text)
+
+
+def main(arguments: list[str]) -> None:
+    """Print the digests of a database as JSON."""
+    print(take(arguments[0], surviving="--surviving" in arguments[1:]).to_json())
 
 
 if __name__ == "__main__":
-    print(take(sys.argv[1], surviving="--surviving" in sys.argv[2:]).to_json())
+    main(sys.argv[1:])

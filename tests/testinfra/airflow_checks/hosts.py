@@ -168,18 +168,19 @@ class Execution:
 
 def executions(host: Any, place: str) -> list[Execution]:
     """Return every execution that the DAG noted outside Airflow."""
-    starts: list[tuple[str, str, int, float]] = []
+    starts: list[tuple[tuple[str, str, int], float]] = []
     ends: dict[tuple[str, str, int], list[float]] = {}
     for line in run(host, "cat", place).splitlines():
         event, run_id, task_id, attempt, moment = line.split(" ")
+        key = (run_id, task_id, int(attempt))
         if event == "start":
-            starts.append((run_id, task_id, int(attempt), float(moment)))
+            starts.append((key, float(moment)))
         else:
-            ends.setdefault((run_id, task_id, int(attempt)), []).append(float(moment))
+            ends.setdefault(key, []).append(float(moment))
     found = []
-    for run_id, task_id, attempt, started in starts:
-        waiting = ends.get((run_id, task_id, attempt), [])
-        found.append(Execution(run_id, task_id, attempt, started, waiting.pop(0) if waiting else None))
+    for key, started in starts:
+        waiting = ends.get(key, [])
+        found.append(Execution(*key, started, waiting.pop(0) if waiting else None))
     return found
 
 

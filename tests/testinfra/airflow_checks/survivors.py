@@ -304,11 +304,13 @@ SURVIVORS: dict[str, Survivor] = dict(
 
 
 def survivors(database: Database) -> dict[str, Selection]:
-    """Return what to read of a database of either line; a table that no row ever made exist is left out."""
+    """Return what to read of a database of either line; what a database of Airflow 3 has no table for is left out."""
     tables = set(database.tables())
     is_two = "dataset" in tables
     found = {}
     for label, survivor in SURVIVORS.items():
+        if not is_two and label not in tables:
+            continue
         columns = tuple(value.two if is_two else value.three for value in survivor.values)
         kept = survivor.kept if is_two else None
         found[label] = Selection(survivor.two if is_two else survivor.three, columns, survivor.key, kept)

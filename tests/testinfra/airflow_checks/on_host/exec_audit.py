@@ -21,6 +21,7 @@ import signal
 import struct
 import sys
 import time
+from typing import TextIO
 
 CLASS_NOTIFY, CLOSE_ON_EXEC, UNLIMITED = 0x0, 0x1, 0x10 | 0x20
 MARK_ADD = 0x1
@@ -70,7 +71,7 @@ def _text(path: str) -> str:
         return ""
 
 
-def describe(mask: int, descriptor: int, pid: int) -> dict:
+def describe(mask: int, descriptor: int, pid: int) -> dict[str, object]:
     """Return what was opened by whom; a process that is gone already has no command."""
     status = _text(f"/proc/{pid}/status").split("PPid:\t")
     parent = status[1].split("\n")[0] if len(status) > 1 else ""
@@ -100,7 +101,7 @@ def note(events: int, notes: str) -> None:
             drain(events, file)
 
 
-def drain(events: int, file) -> None:
+def drain(events: int, file: TextIO) -> None:
     """Write down the events that are there."""
     buffer = os.read(events, 65536)
     while buffer:

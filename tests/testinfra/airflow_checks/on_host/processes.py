@@ -46,7 +46,7 @@ def version_in(prefix: str) -> str:
     return os.path.basename(found[0])[len("apache_airflow-") : -len(".dist-info")] if found else ""
 
 
-def describe(pid: str, shown: list[str]) -> dict | None:
+def describe(pid: str, shown: list[str]) -> dict[str, object] | None:
     """Return what is to be known of a process, if it is one of Airflow's."""
     argv = [os.fsdecode(word) for word in read(pid, "cmdline").rstrip(b"\0").split(b"\0")]
     prefix = prefix_of(pid)

@@ -18,7 +18,13 @@ from ansible.template import Templar
 from ansible_collections.updraft.airflow.plugins.action.airflow_topology import ActionModule, known_names
 
 FACTS = {"distribution": "Debian", "distribution_major_version": "13", "os_family": "Debian", "processor_vcpus": 2, "memtotal_mb": 4096}
-INFO = {"hostname": "h", "pythons": [{"path": "/usr/bin/python3.13", "version": "3.13.5"}], "systemd": True, "installation": None, "adopted": None}
+INFO = {
+    "hostname": "h",
+    "pythons": [{"path": "/usr/bin/python3.13", "version": "3.13.5"}],
+    "systemd": True,
+    "installation": None,
+    "adopted": None,
+}
 ALL = ("airflow", "airflow_webserver", "airflow_scheduler", "airflow_metadata_db")
 
 

@@ -263,7 +263,13 @@ def test_a_tested_version_is_installed_from_its_locks() -> None:
 def test_the_environments_folder_changes_with_what_is_in_it() -> None:
     paths = {
         plan(inputs)["environments"][0]["path"]
-        for inputs in (server(), single(), server(airflow_requirements=["boto3"]), server(airflow_python="3.11"), server(airflow_version="2.11.2"))
+        for inputs in (
+            server(),
+            single(),
+            server(airflow_requirements=["boto3"]),
+            server(airflow_python="3.11"),
+            server(airflow_version="2.11.2"),
+        )
     }
     assert len(paths) == 5
     assert all(path.startswith("/opt/airflow/venvs/") for path in paths)
@@ -348,7 +354,11 @@ def test_the_user_airflow_runs_as() -> None:
 
 
 def test_certificates_are_checked_against_the_hosts_authorities() -> None:
-    external = {"airflow_metadata_db_host": "db.example.org", "airflow_metadata_db_password": "x", "airflow_metadata_db_ssl_mode": "verify-full"}
+    external: dict[str, Any] = {
+        "airflow_metadata_db_host": "db.example.org",
+        "airflow_metadata_db_password": "x",
+        "airflow_metadata_db_ssl_mode": "verify-full",
+    }
     assert daemon(plan(single(**external)), "scheduler")["environment"]["PGSSLROOTCERT"] == "/etc/ssl/certs/ca-certificates.crt"
     own = plan(single(airflow_ca_bundle="/etc/own.pem", **external))
     assert daemon(own, "scheduler")["environment"]["PGSSLROOTCERT"] == "/etc/own.pem"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.updraft.airflow.plugins.module_utils.topology import Host
 from topology_inventory import (
     AWKWARD_PASSWORD,
     FERNET_KEY,
@@ -18,28 +19,28 @@ from topology_inventory import (
     adopted,
     compiled,
     daemon,
+    facts,
     findings,
     info,
     installation,
+    inventory,
     on_server,
     plan,
     single,
 )
 
 
-def take_over(version: str = "2.11.2", components: str = "metadata_db", wanted: dict[str, Any] | None = None, **changed: Any) -> dict[str, Any]:
+def take_over(
+    version: str = "2.11.2", components: str = "metadata_db", wanted: dict[str, Any] | None = None, **changed: Any
+) -> dict[str, Any]:
     """The plan of a host that takes over an installation made by hand."""
-    found = info(adopted=adopted(version, **changed), metadata={"size_mb": 10, "revision": "5f2621c13b39" if version[0] == "2" else "d2f4e1b3c5a7"})
+    found = info(
+        adopted=adopted(version, **changed), metadata={"size_mb": 10, "revision": "5f2621c13b39" if version[0] == "2" else "d2f4e1b3c5a7"}
+    )
     return plan(single(components, found=found, airflow_adopt_home=OLD_HOME, **(wanted or {})))
 
 
-def taken_over(version: str, record: dict[str, Any], wanted: dict[str, Any] | None = None, **changed: Any) -> dict[str, Any]:
-    """The plan of the same host in the next run."""
-    record = {**record, "adopted": adopted(version, **changed)}
-    return plan(single("metadata_db", found=info(installation=record), airflow_adopt_home=OLD_HOME, **(wanted or {})), store=STORE)
-
-
-STORE = MemoryStore(metadata_db_password="old", admin_password="boss-boss")
+STORE_OF_DATABASE = MemoryStore(metadata_db_password="old")
 
 
 def test_the_line_stays() -> None:
@@ -181,8 +182,8 @@ def test_packages_beyond_airflows_own_are_carried_over() -> None:
     result = take_over(packages=PACKAGES)
     assert result["adopted"]["packages"] == result["environments"][0]["carried"] == ["boto3==1.40.0"]
     assert (
-        "Packages that did not come from an index are not carried over: jane_tools (file:///home/jane/tools); name them in airflow_requirements."
-        in result["notes"]
+        "Packages that did not come from an index are not carried over: jane_tools (file:///home/jane/tools); name them in "
+        "airflow_requirements." in result["notes"]
     )
 
 
@@ -232,7 +233,10 @@ def test_without_a_user_to_keep_there_is_an_administrator() -> None:
 
 def test_another_auth_manager_is_told() -> None:
     config = {"core": {"fernet_key": FERNET_KEY, "auth_manager": "keycloak.Manager"}}
-    assert "[core] auth_manager keycloak.Manager is not carried over: set it in airflow_config to keep it." in take_over("3.3.2", config=config)["notes"]
+    assert (
+        "[core] auth_manager keycloak.Manager is not carried over: set it in airflow_config to keep it."
+        in take_over("3.3.2", config=config)["notes"]
+    )
 
 
 @pytest.mark.parametrize("target", ["2.11.2", "3.3.2"])
@@ -243,7 +247,7 @@ def test_the_run_after_a_take_over_says_the_same_and_moves_nothing(target: str) 
         "packages": PACKAGES,
         "webserver_port": 8090,
     }
-    wanted = {"airflow_version": target}
+    wanted: dict[str, Any] = {"airflow_version": target}
     first = take_over(wanted=wanted, **changed)
     record = first["installation_record"]
     assert record["adopted"]["home"] == OLD_HOME
@@ -325,3 +329,11 @@ def test_a_home_that_was_not_found_gives_one_finding() -> None:
     problems = ["There is no folder /x; set airflow_adopt_home to the AIRFLOW_HOME to take over."]
     found = findings(single("metadata_db", found=info(adopted={"home": "/x", "problems": problems}), airflow_adopt_home="/x"))
     assert found == ["airflow_adopt_home of h1 (/x): There is no folder /x; set airflow_adopt_home to the AIRFLOW_HOME to take over."]
+
+
+@pytest.mark.parametrize("parts", [{"h1": "scheduler metadata_db", "h2": "webserver"}, {"h1": "metadata_db", "h2": "webserver scheduler"}])
+def test_daemons_may_move_away_from_the_database(parts: dict[str, str]) -> None:
+    first = Host("h1", {}, facts("198.18.0.2"), info(installation=installation()))
+    result = plan(inventory(parts, details={"h1": first}), "h2", STORE_OF_DATABASE)
+    assert "@198.18.0.2:5432/" in result["database"]["url"]
+    assert daemon(result, "webserver")["environment"]["AIRFLOW__CORE__FERNET_KEY"] == FERNET_KEY

@@ -92,7 +92,8 @@ HOST_CASES = {
     ),
     "two databases": (
         inventory({"h1": ALL, "h2": "metadata_db"}),
-        "Group airflow_metadata_db has 2 hosts (h1, h2): of two database servers neither has a majority when they lose each other; keep one.",
+        "Group airflow_metadata_db has 2 hosts (h1, h2): of two database servers neither has a majority when they lose each other; keep "
+        "one.",
     ),
     "three databases": (
         inventory({"h1": ALL, "h2": "metadata_db", "h3": "metadata_db"}),
@@ -151,12 +152,14 @@ VERSION_CASES = {
     ),
     "downgrade": (
         running(installation("3.3.2"), airflow_version="3.3.1"),
-        "airflow_version 3.3.1 is older than the running 3.3.2, and Airflow cannot go back: set airflow_version to 3.3.2 or newer, or restore a "
+        "airflow_version 3.3.1 is older than the running 3.3.2, and Airflow cannot go back: set airflow_version to 3.3.2 or newer, or "
+        "restore a "
         "backup.",
     ),
     "downgrade in a move": (
         taking_over(version="3.3.2", wanted={"airflow_version": "2.11.2"}),
-        "airflow_version 2.11.2 is older than the running 3.3.2, and Airflow cannot go back: set airflow_version to 3.3.2 or newer, or restore a "
+        "airflow_version 2.11.2 is older than the running 3.3.2, and Airflow cannot go back: set airflow_version to 3.3.2 or newer, or "
+        "restore a "
         "backup.",
     ),
     "upgrade in place": (
@@ -180,12 +183,14 @@ VERSION_CASES = {
     ),
     "an old 2.x to move": (
         taking_over(version="2.9.3"),
-        f"The installation in {OLD_HOME} is Airflow 2.9.3, and this release moves the data of 2.10.3 to 2.11 and of 3.3 only: upgrade it to "
+        f"The installation in {OLD_HOME} is Airflow 2.9.3, and this release moves the data of 2.10.3 to 2.11 and of 3.3 only: upgrade "
+        "it to "
         "2.11.2 by hand first (with a backup), then run again.",
     ),
     "an old 3.x to move": (
         taking_over(version="3.1.0"),
-        f"The installation in {OLD_HOME} is Airflow 3.1.0, and this release moves the data of 2.10.3 to 2.11 and of 3.3 only: upgrade it to "
+        f"The installation in {OLD_HOME} is Airflow 3.1.0, and this release moves the data of 2.10.3 to 2.11 and of 3.3 only: upgrade "
+        "it to "
         "3.3.2 by hand first (with a backup), then run again.",
     ),
     "Celery": (
@@ -207,7 +212,8 @@ VERSION_CASES = {
     ),
     "no Python": (
         server(found=info(pythons=[PYTHON_313]), airflow_version="2.11.2"),
-        "Airflow 2.11.2 needs Python 3.11 to 3.12, and h1 has /usr/bin/python3.13 (3.13.5): install one and name its path in airflow_python, "
+        "Airflow 2.11.2 needs Python 3.11 to 3.12, and h1 has /usr/bin/python3.13 (3.13.5): install one and name its path in "
+        "airflow_python, "
         "or set another airflow_version.",
     ),
     "no Python at all": (
@@ -217,7 +223,8 @@ VERSION_CASES = {
     ),
     "Python not found": (
         server(airflow_python="3.14"),
-        "airflow_python of h1 is '3.14', which was not found there (found: /usr/local/bin/python3.12 (3.12.4), /usr/bin/python3.11 (3.11.2)): "
+        "airflow_python of h1 is '3.14', which was not found there (found: /usr/local/bin/python3.12 (3.12.4), /usr/bin/python3.11 "
+        "(3.11.2)): "
         "name one of those, or install it.",
     ),
     "Python out of range": (
@@ -277,11 +284,13 @@ DATABASE_CASES = {
     ),
     "PostgreSQL without a server": (
         single(airflow_metadata_db_engine="postgresql"),
-        "airflow_metadata_db_engine is postgresql and no server is named: set airflow_metadata_db_host, or put a host into airflow_metadata_db.",
+        "airflow_metadata_db_engine is postgresql and no server is named: set airflow_metadata_db_host, or put a host into "
+        "airflow_metadata_db.",
     ),
     "unmanaged without a server": (
         single(airflow_metadata_db_engine="postgresql", airflow_metadata_db_managed=False),
-        "airflow_metadata_db_managed is false and no server is named: set airflow_metadata_db_host, or put a host into airflow_metadata_db.",
+        "airflow_metadata_db_managed is false and no server is named: set airflow_metadata_db_host, or put a host into "
+        "airflow_metadata_db.",
     ),
     "unmanaged without anything": (
         single(airflow_metadata_db_managed=False),
@@ -306,7 +315,8 @@ DATABASE_CASES = {
     ),
     "vanished database": (
         running(installation(), ""),
-        "The existing installation is on postgresql (127.0.0.1), and the inventory names no database server any more: put its host back into "
+        "The existing installation is on postgresql (127.0.0.1), and the inventory names no database server any more: put its host back "
+        "into "
         "airflow_metadata_db, or set airflow_metadata_db_host.",
     ),
     "server to SQLite": (
@@ -320,7 +330,8 @@ DATABASE_CASES = {
             airflow_adopt_home=OLD_HOME,
             airflow_metadata_db_engine="sqlite",
         ),
-        f"The installation in {OLD_HOME} is on postgresql and airflow_metadata_db_engine is sqlite: data is never moved to SQLite; remove that "
+        f"The installation in {OLD_HOME} is on postgresql and airflow_metadata_db_engine is sqlite: data is never moved to SQLite; "
+        "remove that "
         "variable.",
     ),
     "another server": (
@@ -330,7 +341,8 @@ DATABASE_CASES = {
     ),
     "another database name": (
         running(installation(), airflow_metadata_db_name="second"),
-        "The existing installation is on airflow at 127.0.0.1:5432, and the inventory now says second at 127.0.0.1:5432: moving from server "
+        "The existing installation is on airflow at 127.0.0.1:5432, and the inventory now says second at 127.0.0.1:5432: moving from "
+        "server "
         "to server is not supported by this release; name the old one.",
     ),
     "PostgreSQL too old": (
@@ -387,7 +399,9 @@ ADOPTION_CASES = {
         "airflow_adopt_home is set for h1, h2: an installation made by hand is taken over on one host; set it on that host only.",
     ),
     "away from the scheduler": (
-        inventory({"h1": ALL, "h2": "triggerer"}, details={"h2": Host("h2", {"airflow_adopt_home": OLD_HOME}, facts("198.18.0.9"), info())}),
+        inventory(
+            {"h1": ALL, "h2": "triggerer"}, details={"h2": Host("h2", {"airflow_adopt_home": OLD_HOME}, facts("198.18.0.9"), info())}
+        ),
         "airflow_adopt_home is set for h2, where no scheduler is to run: put that host into airflow_scheduler.",
     ),
     "with problems": (
@@ -396,7 +410,8 @@ ADOPTION_CASES = {
     ),
     "with different environments": (
         taking_over(environment_conflicts=["AIRFLOW__CORE__PARALLELISM"]),
-        f"The running daemons of {OLD_HOME} on h1 have different values of AIRFLOW__CORE__PARALLELISM: start them with one value, or unset it "
+        f"The running daemons of {OLD_HOME} on h1 have different values of AIRFLOW__CORE__PARALLELISM: start them with one value, or "
+        "unset it "
         "and set the option in airflow_config.",
     ),
     "with an unreadable environment": (
@@ -534,7 +549,9 @@ TYPE_CASES = {
         "airflow_drain_timeout differs between h1 and h2 (600 and 5): set it once, for the whole group.",
     ),
     "a secret that is not the same everywhere": (
-        inventory({"h1": ALL, "h2": "triggerer"}, details={"h2": Host("h2", {"airflow_secret_key": "s" * 20}, facts("198.18.0.9"), info())}),
+        inventory(
+            {"h1": ALL, "h2": "triggerer"}, details={"h2": Host("h2", {"airflow_secret_key": "s" * 20}, facts("198.18.0.9"), info())}
+        ),
         "airflow_secret_key differs between h1 and h2: set it once, for the whole group.",
     ),
     "unknown option": (
@@ -624,6 +641,7 @@ def test_a_disagreement_names_places_and_no_values() -> None:
     inputs = server(airflow_secret_key="given-given-given-given")
     found = findings(inputs, MemoryStore(secret_key="filed-filed-filed-filed"))
     assert found == [
-        "The secret_key in variable airflow_secret_key and the one in /inventory/credentials/airflow/secret_key differ: make them equal, or "
+        "The secret_key in variable airflow_secret_key and the one in /inventory/credentials/airflow/secret_key differ: make them "
+        "equal, or "
         "remove the wrong one."
     ]

@@ -131,7 +131,8 @@ def test_nothing_is_generated_for_an_installation_that_had_it(missing: str, name
     record = installation()
     del record["environment"]["scheduler"][missing]
     assert findings(server(found=info(installation=record))) == [
-        f"The {name} of the existing installation was not found on any host nor in /inventory/credentials/airflow/{name}, and a new one would "
+        f"The {name} of the existing installation was not found on any host nor in /inventory/credentials/airflow/{name}, and a new one "
+        "would "
         f"not fit its data: put it into that file, or set airflow_{name}."
     ]
     assert findings(server(found=info(installation=record)), MemoryStore(**{name: FERNET_KEY})) == []
@@ -175,7 +176,8 @@ def test_the_variable_and_an_old_installation_must_agree() -> None:
     found = info(adopted=adopted(), metadata={"size_mb": 1})
     wanted = findings(single("metadata_db", found=found, airflow_adopt_home=OLD_HOME, airflow_fernet_key=OTHER_FERNET_KEY))
     assert wanted == [
-        f"The fernet_key in variable airflow_fernet_key and the one in {OLD_HOME}/airflow.cfg on h1 differ: make them equal, or remove the wrong "
+        f"The fernet_key in variable airflow_fernet_key and the one in {OLD_HOME}/airflow.cfg on h1 differ: make them equal, or remove "
+        "the wrong "
         "one."
     ]
 
@@ -205,3 +207,10 @@ def test_an_administrators_password_that_is_gone_is_no_problem_later() -> None:
     result = plan(server(found=info(installation=installation())))
     assert result["users"] == []
     assert len(result["report"]) == 1
+
+
+def test_a_file_holds_one_line() -> None:
+    assert findings(server(), MemoryStore(metadata_db_password="two\nlines")) == [
+        "/inventory/credentials/airflow/metadata_db_password holds a control character or a second line: write one line of printable "
+        "characters."
+    ]

@@ -133,7 +133,9 @@ def inventory(hosts: Mapping[str, str], *, details: Mapping[str, Host] | None = 
     return Inputs(described, groups, FILES)
 
 
-def single(components: str = "", *, found: Mapping[str, Any] | None = None, system: Mapping[str, Any] | None = None, **variables: Any) -> Inputs:
+def single(
+    components: str = "", *, found: Mapping[str, Any] | None = None, system: Mapping[str, Any] | None = None, **variables: Any
+) -> Inputs:
     """One host `h1` with the web page, the scheduler and what else is named."""
     host = Host("h1", variables, facts() if system is None else system, info() if found is None else found)
     return inventory({"h1": f"webserver scheduler {components}"}, details={"h1": host})

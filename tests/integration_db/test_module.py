@@ -1,0 +1,123 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module as Ansible runs it, with the interpreter of an Airflow environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import PASSWORD, SOURCE_NAME, USER, Airflow, Made, Server
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+class Runner:
+    """Runs the module on localhost."""
+
+    def __init__(self, folder: Path, server: Server, interpreter: Path) -> None:
+        namespace = folder / "ansible_collections/updraft"
+        namespace.mkdir(parents=True)
+        (namespace / "airflow").symlink_to(CHECKOUT)
+        self.environment = {
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(folder),
+            "ANSIBLE_HOME": str(folder / "home"),
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal",
+            "ANSIBLE_NOCOLOR": "1",
+        }
+        self.folder = folder
+        self.server = server
+        self.interpreter = interpreter
+        self.output = ""
+
+    def run(
+        self, phase: str, database: str | None = None, check: bool = False, interpreter: str | None = None, **arguments: Any
+    ) -> dict[str, Any]:
+        """The module's result."""
+        if database:
+            arguments |= {"host": "127.0.0.1", "port": self.server.port, "database": database, "user": USER, "password": PASSWORD}
+        given = json.dumps({"phase": phase, **arguments})
+        command = [
+            "ansible",
+            "localhost",
+            "-i",
+            "localhost,",
+            "-c",
+            "local",
+            "-m",
+            "updraft.airflow.airflow_metadata_copy",
+            "-a",
+            given,
+            "-vvv",
+        ]
+        command += ["-e", json.dumps({"ansible_python_interpreter": interpreter or str(self.interpreter)})] + (["--check"] if check else [])
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        self.output = done.stdout + done.stderr
+        text = done.stdout[done.stdout.index("localhost | ") :]
+        result: dict[str, Any] = json.loads(text[text.index("{") : text.rindex("}") + 1])
+        return result
+
+
+@pytest.fixture
+def runner(server: Server, airflows: dict[int, Airflow], tmp_path: Path) -> Runner:
+    """A runner with the interpreter of Airflow 2."""
+    return Runner(tmp_path, server, airflows[2].venv / "bin/python")
+
+
+def test_the_whole_way(runner: Runner, made: Made, server: Server, sources: dict[int, Path]) -> None:
+    database = server.create(made.templates[2])
+    source = {"source": str(sources[2]), "source_name": SOURCE_NAME}
+    assert runner.run("state", database)["state"] == "fresh"
+    result = runner.run("copy", database, **source)
+    assert result["changed"] is True
+    assert result["msg"] == f"Copied and verified {result['rows']} rows in 48 tables."
+    assert PASSWORD not in runner.output
+    again = runner.run("copy", database, **source)
+    assert again["failed"] is True
+    assert again["msg"].endswith("run the phase reset, then migrate and copy again.")
+    assert runner.run("reset", database, source_name=SOURCE_NAME)["changed"] is True
+    assert runner.run("state", database)["state"] == "empty"
+
+
+def test_a_source_is_inspected_by_any_python_and_also_in_check_mode(runner: Runner, sources: dict[int, Path]) -> None:
+    for check in (False, True):
+        result = runner.run("inspect", check=check, interpreter="/usr/bin/python3", source=str(sources[2]), line=3)
+        assert result["changed"] is False
+        assert result["refusals"] == []
+        assert {table["name"]: table["rows"] for table in result["tables"]}["task_instance"] > 1000
+
+
+def test_check_mode_tells_without_a_server(runner: Runner, made: Made, server: Server, sources: dict[int, Path]) -> None:
+    database = server.create(made.templates[2])
+    for phase in ("copy", "reset", "keep", "verify", "switched"):
+        result = runner.run(phase, database, check=True, interpreter="/usr/bin/python3", source=str(sources[2]), source_name=SOURCE_NAME)
+        assert result["changed"] is True
+        assert result["msg"].startswith("Would ")
+    assert server.query("SELECT count(*) FROM dag_run", database) == [(0,)]
+    assert runner.run("state", "missing", check=True)["state"] == "unknown"
+
+
+def test_a_refusal_is_one_sentence_and_a_list(runner: Runner, made: Made, server: Server) -> None:
+    database = server.create(made.templates[3])
+    result = runner.run("copy", database, source=str(made.files[2]), source_name=SOURCE_NAME)
+    assert result["failed"] is True
+    assert result["msg"].startswith("The copy is refused: alembic_version is at 5f2621c13b39 in the source and at d2f4e1b3c5a7")
+    assert result["refusals"]
+
+
+def test_a_server_that_does_not_answer_is_a_sentence(runner: Runner, server: Server) -> None:
+    result = runner.run("state", "missing")
+    assert result["failed"] is True
+    assert "No connection to the database missing on 127.0.0.1" in result["msg"]
+    assert PASSWORD not in runner.output
+
+
+def test_a_python_without_the_driver_is_a_sentence(runner: Runner, server: Server) -> None:
+    result = runner.run("state", "missing", interpreter="/usr/bin/python3")
+    assert "has no psycopg2; run the module with the interpreter of the Airflow environment" in result["msg"]

@@ -1,0 +1,167 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is found in a source before anything is stopped."""
+
+from __future__ import annotations
+
+import pickle
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_inspect import Inspection
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_losses import REVISION_BEFORE
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import MoveError
+
+SCHEMA = f"""
+CREATE TABLE alembic_version (version_num VARCHAR(32));
+INSERT INTO alembic_version VALUES ('{REVISION_BEFORE}');
+CREATE TABLE dataset (id INTEGER PRIMARY KEY, uri VARCHAR(3000));
+CREATE TABLE dag_run (id INTEGER PRIMARY KEY, dag_id VARCHAR(10), execution_date TIMESTAMP, external_trigger BOOLEAN, conf BLOB);
+CREATE TABLE xcom (dag_run_id INTEGER REFERENCES dag_run (id), key VARCHAR(512), value BLOB, PRIMARY KEY (dag_run_id, key));
+CREATE TABLE variable (id INTEGER PRIMARY KEY, key VARCHAR(250), val TEXT);
+CREATE TABLE rendered_task_instance_fields (dag_id VARCHAR(250) PRIMARY KEY, rendered_fields JSON);
+CREATE TABLE ab_user (id INTEGER PRIMARY KEY, username VARCHAR(512));
+CREATE TABLE ab_register_user (id INTEGER PRIMARY KEY, username VARCHAR(512), email VARCHAR(512));
+CREATE TABLE ab_permission_view (id INTEGER PRIMARY KEY, permission_id INTEGER, view_menu_id INTEGER);
+INSERT INTO dag_run VALUES (1, 'a', '2024-01-01 00:00:00.000000', 1, NULL);
+"""
+
+
+def look(folder: Path, *statements: Any, line: int | None = None) -> dict[str, Any]:
+    path = folder / "airflow.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(SCHEMA)
+    for statement in statements:
+        connection.execute(*(statement if isinstance(statement, tuple) else (statement,)))
+    connection.commit()
+    connection.close()
+    return Inspection(str(path), line).run()
+
+
+def test_a_sound_source_has_no_refusals(tmp_path: Path) -> None:
+    result = look(tmp_path, line=3)
+    assert result["refusals"] == result["notes"] == []
+    assert (result["revision"], result["fab_revision"], result["rows"]) == (REVISION_BEFORE, None, 2)
+    assert {"name": "dag_run", "rows": 1, "known": True} in result["tables"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [
+        (
+            "INSERT INTO variable VALUES (7, 'k', 'a' || char(0))",
+            "variable.val holds text with a NUL character, which PostgreSQL cannot hold in the row (id=7);"
+            " correct or delete it in the source before the move.",
+        ),
+        (
+            "UPDATE dag_run SET id = 3000000000",
+            "dag_run.id holds the number 3000000000, outside the range of 32 bits in the row (id=3000000000)",
+        ),
+        (
+            "UPDATE dag_run SET dag_id = 'longer than ten'",
+            "dag_run.dag_id holds text of 15 characters where 10 are allowed in the row (id=1)",
+        ),
+        (
+            "UPDATE dag_run SET execution_date = 'yesterday'",
+            "dag_run.execution_date holds text of 9 characters in a column of timestamps in the row (id=1)",
+        ),
+        (
+            "UPDATE dag_run SET external_trigger = 2",
+            "dag_run.external_trigger holds the number 2 in a column of booleans in the row (id=1)",
+        ),
+        (
+            "INSERT INTO rendered_task_instance_fields VALUES ('d', '{')",
+            "rendered_task_instance_fields.rendered_fields holds text that is not JSON",
+        ),
+        ("INSERT INTO variable VALUES (8, 'k', CAST(x'61ff62' AS TEXT))", "variable.val holds text that is not UTF-8 in the row (id=8)"),
+        ("INSERT INTO xcom VALUES (99, 'k', x'01')", "xcom has rows whose row in dag_run is missing: (dag_run_id=99, key=k); delete them"),
+        (
+            "INSERT INTO ab_user VALUES (1, 'ÄNNE'), (2, 'änne')",
+            "ab_user.username holds values that differ only in case in the rows id=1 and id=2",
+        ),
+        ("DELETE FROM alembic_version", "airflow.db has no revision in alembic_version"),
+    ],
+)
+def test_what_stops_the_copy_is_named(statement: str, sentence: str, tmp_path: Path) -> None:
+    (refusal,) = look(tmp_path, statement)["refusals"]
+    assert sentence in refusal
+    assert refusal.endswith("in source.") or "before the move." in refusal
+
+
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [
+        (
+            "INSERT INTO xcom VALUES (1, 'k', x'')",
+            "xcom.value holds an XCom of zero bytes, which aborts Airflow's migration in the row (dag_run_id=1, key=k)",
+        ),
+        ("INSERT INTO xcom VALUES (1, 'k', x'ff00')", "xcom.value holds an XCom that is neither a pickle nor UTF-8"),
+        ("INSERT INTO xcom VALUES (1, 'k', CAST('{' AS BLOB))", "xcom.value holds text that is not JSON"),
+        ("INSERT INTO xcom VALUES (1, 'k', CAST('\"\\ud800\"' AS BLOB))", "xcom.value holds a JSON document with half of a surrogate pair"),
+        (("UPDATE dag_run SET conf = ?", (pickle.dumps({"a": "\ud800"}),)), "dag_run.conf holds a conf with half of a surrogate pair"),
+        (
+            ("INSERT INTO dataset VALUES (1, ?)", ("s3://" + "x" * 1500,)),
+            "dataset.uri holds text of 1505 characters where Airflow 3 allows 1500",
+        ),
+        ("INSERT INTO ab_register_user VALUES (1, 'a', 'x'), (2, 'b', 'x')", "ab_register_user.email holds values that are the same"),
+        ("INSERT INTO ab_permission_view VALUES (5, NULL, 1)", "ab_permission_view has rows without a permission or view"),
+    ],
+)
+def test_what_stops_the_migration_is_named_only_when_there_is_one(statement: Any, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "three").mkdir()
+    (tmp_path / "two").mkdir()
+    (refusal,) = look(tmp_path / "three", statement, line=3)["refusals"]
+    assert sentence in refusal
+    assert look(tmp_path / "two", statement, line=2)["refusals"] == []
+
+
+def test_all_refusals_come_at_once_and_many_rows_are_counted(tmp_path: Path) -> None:
+    rows = (
+        "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 1000) INSERT INTO variable SELECT n, 'k', char(0) FROM r"
+    )
+    refusals = look(tmp_path, rows, "UPDATE dag_run SET external_trigger = 5")["refusals"]
+    assert len(refusals) == 2
+    assert "in the row (id=1), (id=2), (id=3) and 997 more;" in " ".join(refusals)
+
+
+def test_values_are_not_shown(tmp_path: Path) -> None:
+    result = look(tmp_path, "INSERT INTO variable VALUES (1, 'k', 'hunter2' || char(0))")
+    assert "hunter2" not in repr(result)
+
+
+def test_notes_tell_what_changes_without_loss(tmp_path: Path) -> None:
+    result = look(
+        tmp_path,
+        "INSERT INTO rendered_task_instance_fields VALUES ('d', '[NaN]')",
+        ("INSERT INTO xcom VALUES (1, 'p', ?)", (pickle.dumps(1),)),
+        "INSERT INTO xcom VALUES (1, 'n', CAST('[NaN, \"\\u0000\"]' AS BLOB))",
+        ("UPDATE dag_run SET conf = ?", (pickle.dumps({"at": datetime(2024, 1, 1)}),)),
+        "CREATE TABLE mine (n TEXT)",
+        "INSERT INTO mine VALUES (char(0))",
+        line=3,
+    )
+    assert result["refusals"] == []
+    notes = " ".join(result["notes"])
+    assert "xcom.value holds a pickled XCom" in notes
+    assert "dag_run.conf holds a conf of more than plain data" in notes
+    assert "1 values of rendered_task_instance_fields.rendered_fields hold NaN" in notes
+    assert "airflow_kept: mine." in notes
+
+
+def test_plain_confs_need_no_note(tmp_path: Path) -> None:
+    conf = pickle.dumps({"a": [1, 2.5, None, True, "x"], "b": {}})
+    assert look(tmp_path, ("UPDATE dag_run SET conf = ?", (conf,)), line=3)["notes"] == []
+
+
+def test_a_damaged_file_is_a_sentence(tmp_path: Path) -> None:
+    look(tmp_path, "INSERT INTO variable SELECT 1, 'k', hex(zeroblob(20000))")
+    path = tmp_path / "airflow.db"
+    data = bytearray(path.read_bytes())
+    data[4096 * 3 : 4096 * 12] = b"\xff" * (4096 * 9)
+    path.write_bytes(data)
+    with pytest.raises(MoveError, match="cannot be read to its end"):
+        Inspection(str(path), None).run()

@@ -1,0 +1,128 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""airflow_host_info on a hand-made installation of real files and processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+RunModule = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def look(run_module: RunModule, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    def run(**arguments: Any) -> dict[str, Any]:
+        result = run_module("airflow_host_info", home=str(tmp_path / "opt"), config_dir=str(tmp_path / "etc"), **arguments)
+        assert result["changed"] is False, result
+        found: dict[str, Any] = result["airflow_host"]
+        return found
+
+    return run
+
+
+def test_a_host_without_anything(look: Callable[..., dict[str, Any]]) -> None:
+    found = look()
+    assert (found["installation"], found["adopted"], found["metadata"]) == (None, None, None)
+    assert found["pythons"] and found["hostname"] and found["systemd"] is os.path.isdir("/run/systemd/system")
+    assert found["free_mb"]["home"] > 0 and found["free_mb"]["config_dir"] > 0
+
+
+def test_a_tutorial_installation(look: Callable[..., dict[str, Any]], old_airflow: Any, user: str) -> None:
+    old_airflow.make_database("running", "success")
+    scheduler = old_airflow.start("scheduler", "-D", AIRFLOW__CORE__PARALLELISM="7")
+    webserver = old_airflow.start("webserver", "-D")
+    (old_airflow.home / "airflow-webserver-monitor.pid").write_text(str(webserver.pid))
+    (old_airflow.home / "webserver_config.py").write_text("")
+    found = look(adopt_home=f"{old_airflow.home}/")
+    adopted = found["adopted"]
+    assert adopted["problems"] == []
+    assert (adopted["home"], adopted["version"], adopted["prefix"]) == (str(old_airflow.home), "2.11.2", str(old_airflow.prefix))
+    assert adopted["owner"]["user"] == user and adopted["owner"]["uid"] == os.geteuid()
+    assert [(daemon["kind"], daemon["pid"], daemon["pid_file"]) for daemon in adopted["daemons"]] == [
+        ("scheduler", scheduler.pid, None),
+        ("webserver", webserver.pid, f"{old_airflow.home}/airflow-webserver-monitor.pid"),
+    ]
+    assert adopted["environment"] == {"AIRFLOW_HOME": str(old_airflow.home), "AIRFLOW__CORE__PARALLELISM": "7"}
+    assert adopted["config"]["webserver"]["instance_name"] == "50% off"
+    assert adopted["dags_folder"] == os.path.expanduser("~/dags with space")
+    assert adopted["plugins_folder"] == f"{old_airflow.home}/plugins"
+    assert adopted["base_log_folder"] == f"{old_airflow.home}/logs"
+    assert (adopted["webserver_port"], adopted["webserver_config"]) == (8099, f"{old_airflow.home}/webserver_config.py")
+    assert adopted["metadata"] == {"engine": "sqlite", "url": f"sqlite:///{old_airflow.database}", "path": str(old_airflow.database)}
+    assert adopted["simple_auth"] is None
+    assert found["metadata"]["task_states"] == {"running": 1, "success": 1}
+
+
+def test_users_of_simple_auth_manager(look: Callable[..., dict[str, Any]], old_airflow: Any) -> None:
+    (old_airflow.site / "apache_airflow-2.11.2.dist-info").rename(old_airflow.site / "apache_airflow-3.3.2.dist-info")
+    metadata = old_airflow.site / "apache_airflow-3.3.2.dist-info" / "METADATA"
+    metadata.write_text(metadata.read_text().replace("2.11.2", "3.3.2"))
+    (old_airflow.home / "simple_auth_manager_passwords.json.generated").write_text('{"admin": "one", "bob": "two"}')
+    old_airflow.start("standalone", AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS="admin:admin, bob:viewer")
+    simple = look(adopt_home=str(old_airflow.home))["adopted"]["simple_auth"]
+    assert simple["users"] == [{"username": "admin", "role": "admin"}, {"username": "bob", "role": "viewer"}]
+    assert simple["passwords"] == {"admin": "one", "bob": "two"} and simple["all_admins"] is False
+
+
+def test_a_server_database_is_told_and_not_opened(look: Callable[..., dict[str, Any]], old_airflow: Any) -> None:
+    url = "postgresql+psycopg2://jane:p%40ss@db/airflow"
+    old_airflow.start("scheduler", AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=url)
+    found = look(adopt_home=str(old_airflow.home))
+    assert found["adopted"]["metadata"] == {"engine": "postgresql", "url": url, "path": None}
+    assert found["metadata"] is None
+
+
+def test_what_makes_a_take_over_impossible(look: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    assert look(adopt_home=str(tmp_path / "none"))["adopted"]["problems"] == [
+        f"There is no folder {tmp_path}/none; set airflow_adopt_home to the AIRFLOW_HOME to take over."
+    ]
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    config, database = look(adopt_home=str(empty))["adopted"]["problems"][0], look(adopt_home=str(empty))["adopted"]["problems"][-1]
+    assert config == f"There is no {empty}/airflow.cfg; set airflow_adopt_home to the AIRFLOW_HOME that holds the airflow.cfg to take over."
+    assert database.startswith(f"The metadata database {empty}/airflow.db cannot be read (")
+
+
+def test_a_key_from_a_command_is_a_problem(look: Callable[..., dict[str, Any]], old_airflow: Any) -> None:
+    old_airflow.make_database()
+    (old_airflow.home / "airflow.cfg").write_text("[core]\nfernet_key_cmd = cat /key\n")
+    assert look(adopt_home=str(old_airflow.home))["adopted"]["problems"] == [
+        f"fernet_key of section core comes from a command or a secrets backend; write its value into {old_airflow.home}/airflow.cfg."
+    ]
+
+
+def test_a_broken_airflow_cfg_is_a_problem(look: Callable[..., dict[str, Any]], old_airflow: Any) -> None:
+    old_airflow.make_database()
+    (old_airflow.home / "airflow.cfg").write_text("no section = x\n")
+    (problem,) = look(adopt_home=str(old_airflow.home))["adopted"]["problems"]
+    assert problem.startswith(f"{old_airflow.home}/airflow.cfg cannot be read (File contains no section headers.")
+
+
+def test_what_was_taken_over_is_not_scanned_again(look: Callable[..., dict[str, Any]], old_airflow: Any, tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    record = {"format": 1, "engine": "postgresql", "adopted": {"home": str(old_airflow.home)}}
+    (tmp_path / "etc" / "installation.json").write_text(json.dumps(record))
+    found = look(adopt_home=str(old_airflow.home))
+    assert found["adopted"] is None and found["metadata"] is None
+    assert found["installation"] == {**record, "environment": {}}
+
+
+def test_the_own_sqlite_database_is_what_a_move_reads(look: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    database = tmp_path / "own.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE alembic_version_fab (version_num TEXT)")
+        connection.execute("INSERT INTO alembic_version_fab VALUES ('f1')")
+    connection.close()
+    (tmp_path / "etc").mkdir()
+    record = {"format": 1, "engine": "sqlite", "adopted": None, "database": {"path": str(database)}}
+    (tmp_path / "etc" / "installation.json").write_text(json.dumps(record))
+    metadata = look()["metadata"]
+    assert (metadata["path"], metadata["fab_revision"], metadata["tables"]) == (str(database), "f1", {"alembic_version_fab": 1})
