@@ -171,7 +171,9 @@ def environment(process: Process) -> dict[str, str] | None:
         with open(f"/proc/{process.pid}/environ", "rb") as handle:
             return [entry for entry in handle.read().split(b"\0") if VARIABLE.fullmatch(entry)]
 
-    entries = _read(process, read) or _read(process, lambda: _heap_environment(process.pid))
+    # Of a process whose command line is in one piece, that place shows nothing, or a rest that was not written over.
+    has_title = len(process.arguments) == 1
+    entries = _read(process, (lambda: _heap_environment(process.pid)) if has_title else read)
     if not entries:
         return None
     pairs = (entry.decode("utf-8", "surrogateescape").partition("=") for entry in entries)

@@ -25,22 +25,36 @@ class StartError(Exception):
 
 
 def remember(daemons: list[Daemon], path: str) -> None:
-    """Write how to start the daemons again; what an earlier, interrupted stop wrote is kept for those that are gone."""
+    """Write how to start the daemons again; what an interrupted stop wrote is kept for those that it ended."""
     kinds = {daemon.kind for daemon in daemons}
-    entries = [entry for entry in recall(path) if entry["kind"] not in kinds] + [_recipe(daemon) for daemon in daemons]
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".updraft-")
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        json.dump(entries, stream)
-    os.replace(temporary, path)
+    before = _read(path)
+    ended = [] if before["complete"] else [entry for entry in before["daemons"] if entry["kind"] not in kinds]
+    _write(path, {"complete": False, "daemons": ended + [_recipe(daemon) for daemon in daemons]})
+
+
+def complete(path: str) -> None:
+    """Note that everything is stopped: a later stop begins anew."""
+    _write(path, {**_read(path), "complete": True})
 
 
 def recall(path: str) -> list[dict[str, Any]]:
-    """What was written, or nothing."""
+    """How to start what was stopped, or nothing."""
+    return list(_read(path)["daemons"])
+
+
+def _read(path: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as stream:
-            return list(json.load(stream))
+            return dict(json.load(stream))
     except FileNotFoundError:
-        return []
+        return {"complete": True, "daemons": []}
+
+
+def _write(path: str, content: dict[str, Any]) -> None:
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".updraft-")
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        json.dump(content, stream)
+    os.replace(temporary, path)
 
 
 def _recipe(daemon: Daemon) -> dict[str, Any]:

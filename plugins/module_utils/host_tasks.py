@@ -28,6 +28,12 @@ TASK_TITLE = re.compile(
     r"|airflow worker -- (?!LocalExecutor)"
     r"|airflow supervisor: "
 )
+NAMED = (
+    re.compile(r"airflow task runner: (?P<dag_id>\S+) (?P<task_id>\S+) (?P<run_id>\S+)"),
+    re.compile(r"airflow tasks run (?P<dag_id>\S+) (?P<task_id>\S+) (?P<run_id>\S+)"),
+    re.compile(r"'tasks', 'run', '(?P<dag_id>[^']+)', '(?P<task_id>[^']+)', '(?P<run_id>[^']+)'"),
+)
+TASK_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Every task tells the database each few seconds that it lives. One that did not for so long, and has no process, ended without a word.
 SILENCE = timedelta(seconds=60)
 KEYS = ("dag_id", "task_id", "run_id", "map_index")
@@ -92,10 +98,24 @@ def without_time(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{key: task[key] for key in KEYS} for task in tasks]
 
 
+def told_by(processes: list[Process]) -> list[dict[str, Any]]:
+    """The tasks that 2.x names in the titles of its processes, each once."""
+    found = {}
+    for process in processes:
+        title = " ".join(process.arguments)
+        match = next(filter(None, (pattern.search(title) for pattern in NAMED)), None)
+        if match:
+            found[match.groups()] = {**match.groupdict(), "map_index": -1}
+    return list(found.values())
+
+
 def names(tasks: list[dict[str, Any]], processes: list[Process]) -> str:
-    """The tasks by name, for a sentence; the processes' own words where the database was not read."""
+    """The tasks by name, for a sentence; 3.x tells no more than an id where the database was not read."""
     if tasks:
         return "; ".join(_name(task) for task in tasks)
+    ids = {match.group(0) for process in processes for match in [TASK_ID.search(" ".join(process.arguments))] if match}
+    if ids:
+        return "; ".join(f"task instance {task_id}" for task_id in sorted(ids))
     return "; ".join(f"process {process.pid} ({' '.join(process.arguments)[:120]})" for process in processes)
 
 

@@ -30,8 +30,8 @@ class TableChange:
 class ColumnChange:
     """What happens to a column of a table that stays.
 
-    `before` and `after` are SQL for the value that must be equal on both sides, {} standing for the column. Without `to` and
-    `after`, the column is gone.
+    `before` and `after` are SQL for the value that must be equal on both sides, {} standing for the column. Without `to`, the
+    value is found in a joined table by `after`, and without both it is gone.
     """
 
     table: str
@@ -41,6 +41,16 @@ class ColumnChange:
     to: str = ""
     before: str = "{}"
     after: str = ""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the values are nowhere afterwards."""
+        return not self.to and not self.after
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether the values are in another table afterwards."""
+        return not self.to and bool(self.after)
 
 
 _DATASETS = {
@@ -58,7 +68,7 @@ _DATASETS = {
 _WITH_TASK_INSTANCE = "JOIN {schema}.task_instance ti ON ti.id = t.ti_id"
 
 TABLES: tuple[TableChange, ...] = (
-    *(TableChange(name, "05234396c6fc", "datasets are called assets", to=to, fate="stays") for name, to in _DATASETS.items()),
+    *(TableChange(name, "05234396c6fc", "datasets are called assets", to=to) for name, to in _DATASETS.items()),
     TableChange("dag_code", "2b47dc6bc8df", "made again when the DAGs are parsed", fate="emptied"),
     TableChange("serialized_dag", "2b47dc6bc8df", "made again when the DAGs are parsed", fate="emptied"),
     TableChange("import_error", "fe199e1abd77", "made again when the DAGs are parsed", fate="emptied"),

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -222,20 +223,15 @@ class PostgresqlTarget:
         rows = self.rows(sql, parameters)
         return rows[0][0] if rows else None
 
-    def stream(self, sql: str) -> Iterator[tuple[Any, ...]]:
-        """The rows of a large result, through a cursor on the server."""
-        with self._connection.cursor(name="updraft_stream") as cursor:
-            cursor.itersize = 500
-            cursor.execute(sql)
-            yield from cursor
-
     def commit(self) -> None:
         """See Target."""
         self._connection.commit()
 
     def rollback(self) -> None:
         """See Target."""
-        self._connection.rollback()
+        # A lost connection is undone by the server itself.
+        with contextlib.suppress(self.error):
+            self._connection.rollback()
 
     def close(self) -> None:
         """Leave the server; an open transaction is undone."""
@@ -289,10 +285,6 @@ class PostgresqlTarget:
     def count(self, table: str, schema: str | None = None) -> int:
         """The number of rows."""
         return int(self.value(f"SELECT count(*) FROM {self.full(table, schema)}"))
-
-    def filled(self, table: str) -> bool:
-        """Whether a table has any row."""
-        return bool(self.value(f"SELECT EXISTS (SELECT 1 FROM {self.full(table)})"))
 
     def definitions(self, tables: list[str]) -> list[Definition]:
         """See Target."""

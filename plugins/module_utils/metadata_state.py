@@ -92,7 +92,7 @@ class TargetState:
         marker = self.marker or {}
         return {
             "state": self.name,
-            "sentence": self.sentence + ".",
+            "sentence": _capital(self.sentence) + ".",
             "revision": self.revision,
             "fab_revision": self.fab_revision,
             "move": {name: marker[name] for name in ("source", "phase", "revision", "fingerprint", "changed_at")} if marker else None,

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 KEPT_SCHEMA = "airflow_kept"
@@ -69,7 +69,6 @@ class CopiedTable:
     name: str
     rows: int = 0
     digest: str = ""
-    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

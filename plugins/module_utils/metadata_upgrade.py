@@ -55,7 +55,7 @@ def converted_xcom(value: bytes) -> str | None:
 
 
 def without_nul(text: str) -> str:
-    """A JSON document without the escape of the NUL character, repeatedly if removing one makes another."""
+    """A JSON document without the escape of the NUL character; an escaped backslash before the same letters is none."""
     return _NUL_ESCAPE.sub(r"\1", text) if "\\u0000" in text else text
 
 
@@ -66,37 +66,35 @@ class Fingerprints:
         self._target = target
 
     def table(self, table: str, columns: Iterable[str], bound: int | None) -> str:
-        """The digest before the migration."""
+        """The digest before the migration, of what the values must be after it."""
         changes = column_changes(table)
         expressions = []
         for column in columns:
             change = changes.get(column)
-            if change is None:
-                expressions.append(f"t.{quoted(column)}")
-            elif not _is_gone(change):
-                expressions.append(change.before.replace("{}", f"t.{quoted(column)}"))
+            if change is None or not change.is_gone:
+                expressions.append((change.before if change else "{}").replace("{}", f"t.{quoted(column)}"))
         return self._digest(table, "", expressions, bound)
 
     def migrated(self, table: str, columns: Iterable[str], bound: int | None) -> str:
-        """The digest after the migration, of the same values by their new names; names a column that is missing."""
-        fate, changes = table_change(table), column_changes(table)
-        name = self.name_after(table)
+        """The digest after the migration, of the same values where they are now."""
+        name, changes = self.name_after(table), column_changes(table)
         present = {column.name for column in self._target.columns(name)}
-        join = fate.join.format(schema=quoted(self._target.schema)) if fate.join else ""
-        expressions = []
+        expressions, joined = [], False
         for column in columns:
-            change = changes.get(column)
-            if change is not None and _is_gone(change):
+            change = changes.get(column) or ColumnChange(table, column, "", "", to=column)
+            if change.is_gone:
                 continue
-            if column in present and (change is None or change.to in ("", column)):
-                now, join_needed = column, False
-            else:
-                now, join_needed = (change.to or column) if change else column, bool(change and change.after)
-            if now not in present and not join_needed:
+            if change.is_joined and column not in present:
+                expressions.append(change.after)
+                joined = True
+                continue
+            now = change.to if change.to in present else column
+            if now not in present:
                 raise MoveError(f"The column {table}.{column} is gone, which Airflow's migration does not do on purpose.")
-            template = change.after if change is not None and (join_needed or change.to) and change.after else "{}"
+            template = change.after if change.after and not change.is_joined else "{}"
             expressions.append(template.replace("{}", f"t.{quoted(now)}"))
-        return self._digest(name, join if "ti." in " ".join(expressions) else "", expressions, bound)
+        join = table_change(table).join.format(schema=quoted(self._target.schema)) if joined else ""
+        return self._digest(name, join, expressions, bound)
 
     def name_after(self, table: str) -> str:
         """The table's name now: the new one once it exists."""
@@ -319,7 +317,3 @@ class Comparison:
         if rows:
             place = f"{KEPT_SCHEMA}.{kept_as or table}" if kept else ""
             self.losses.append({"table": table, "rows": rows, "revision": revision, "reason": reason, "kept_as": place})
-
-
-def _is_gone(change: ColumnChange) -> bool:
-    return not change.to and not change.after

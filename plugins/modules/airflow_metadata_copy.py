@@ -15,6 +15,10 @@ description:
   - The source is only read. A run that was killed at any point is repaired by the phase V(reset) and running again.
   - Across Airflow 2.11 to 3, the phases V(keep) and V(verify) stand around Airflow's own migration on the server. They keep what it drops
     and refuse any loss that is not documented.
+notes:
+  - Run Airflow's migration between V(keep) and V(verify) with C(PGTZ=UTC) in its environment. It turns a timestamp without a time zone
+    into one with, and reads it in the zone of the session; where the database's zone is another than UTC, V(verify) notices the shift.
+  - Run V(verify) before any daemon of Airflow is started.
 author:
   - the updraft.airflow contributors
 requirements:

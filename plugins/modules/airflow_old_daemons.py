@@ -109,7 +109,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.updraft.airflow.plugins.module_utils.host_daemons import Daemon, find_daemons
-from ansible_collections.updraft.airflow.plugins.module_utils.host_restart import StartError, recall, remember, start_again
+from ansible_collections.updraft.airflow.plugins.module_utils.host_restart import (
+    StartError,
+    complete,
+    recall,
+    remember,
+    start_again,
+)
 from ansible_collections.updraft.airflow.plugins.module_utils.host_stopping import (
     StopError,
     components,
@@ -119,7 +125,7 @@ from ansible_collections.updraft.airflow.plugins.module_utils.host_stopping impo
     schedulers,
     thaw,
 )
-from ansible_collections.updraft.airflow.plugins.module_utils.host_tasks import KEYS, Tasks, is_silent, names, without_time
+from ansible_collections.updraft.airflow.plugins.module_utils.host_tasks import KEYS, Tasks, is_silent, names, told_by, without_time
 
 PAUSE = 0.5
 
@@ -155,7 +161,7 @@ class Stopper:
         while True:
             processes = self.tasks.processes(self.daemons)
             recorded = self.tasks.recorded()
-            running = recorded if processes else [task for task in recorded if not is_silent(task)]
+            running = recorded or told_by(processes) if processes else [task for task in recorded if not is_silent(task)]
             seen.update({tuple(task[key] for key in KEYS): task for task in running})
             self.waited_for = list(seen.values())
             if not processes and not running:
@@ -174,6 +180,7 @@ class Stopper:
         for daemon in components(self.daemons):
             if is_same(daemon.process):
                 end(daemon, self.parameters["stop_timeout"], kill=self._must_not_go_on(daemon))
+        complete(self.parameters["restart_file"])
 
     def _must_not_go_on(self, daemon: Daemon) -> bool:
         """Whether a TERM could make the scheduler start tasks.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from conftest import Server
+from metadata_server import Server
 
 _TYPES = """
     SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'public'

@@ -15,8 +15,8 @@ import pytest
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_state import TargetState
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_tables import JSONB_COLUMNS, TABLES_2, TABLES_3
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import MoveError
-from conftest import PASSWORD, SOURCE_NAME, USER, Made, Server, catalogue
 from metadata_compare import column_types, source_rows, target_rows
+from metadata_server import PASSWORD, SOURCE_NAME, USER, Made, Server, catalogue
 
 LINES = (2, 3)
 CHECKOUT = Path(__file__).resolve().parents[2]

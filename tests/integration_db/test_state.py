@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_postgresql import Connection, PostgresqlTarget
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_state import TargetState, require_fresh, reset, set_switched
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import MoveError
-from conftest import PASSWORD, SOURCE_NAME, USER, Made, Server
+from metadata_server import PASSWORD, SOURCE_NAME, USER, Made, Server
 
 OBJECTS = """
     SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

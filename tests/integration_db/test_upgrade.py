@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_state import TargetState
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import MoveError
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_upgrade import Upgrade
-from conftest import Airflow, Made, Server, catalogue, url
+from metadata_server import Airflow, Made, Server, catalogue, url
 
 KEYS = "dag_id, task_id, run_id, map_index"
 

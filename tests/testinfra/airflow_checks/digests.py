@@ -29,12 +29,16 @@ PACKED = struct.Struct(">QQQ")
 ROWS_IN_WORDS = 3
 LONGEST_VALUE = 80
 
-# What running daemons write into rows that exist, and a login into its user.
+# What running daemons write into rows that exist (files may have moved with the DAGs folder), and a login into its user.
 VOLATILE: Mapping[str, frozenset[str]] = {
     "ab_user": frozenset({"last_login", "login_count", "fail_login_count"}),
     "dag": frozenset(
         {
+            "bundle_name",
             "exceeds_max_non_backfill",
+            # A take-over brings the DAG files to another folder.
+            "fileloc",
+            "fileloc",
             "has_import_errors",
             "is_active",
             "is_stale",
@@ -45,14 +49,18 @@ VOLATILE: Mapping[str, frozenset[str]] = {
             "next_dagrun_create_after",
             "next_dagrun_data_interval_end",
             "next_dagrun_data_interval_start",
+            "processor_subdir",
+            "processor_subdir",
+            "relative_fileloc",
         }
     ),
     "dag_bundle": frozenset({"last_refreshed"}),
-    "dag_code": frozenset({"last_updated"}),
+    "dag_code": frozenset({"last_updated", "fileloc"}),
     "dag_version": frozenset({"last_updated"}),
     "job": frozenset({"end_date", "latest_heartbeat", "state"}),
-    "serialized_dag": frozenset({"last_updated", "dag_hash", "data", "processor_subdir"}),
+    "serialized_dag": frozenset({"last_updated", "dag_hash", "data", "data_compressed", "fileloc", "fileloc_hash", "processor_subdir"}),
     "session": frozenset({"data", "expiry"}),
+    "trigger": frozenset({"triggerer_id"}),
 }
 
 
@@ -86,10 +94,14 @@ NOTHING = Allowed()
 RUNNING = Allowed(
     added=frozenset(
         {"dag_code", "dag_run", "dag_version", "job", "log", "log_template", "rendered_task_instance_fields", "serialized_dag"}
-        | {"session", "task_instance", "task_instance_history", "trigger", "xcom", "import_error", "dag_warning"}
+        | {"session", "task_fail", "task_instance", "task_instance_history", "trigger", "xcom", "import_error", "dag_warning"}
         | {"ab_permission", "ab_permission_view", "ab_permission_view_role", "ab_role", "ab_view_menu"}
     ),
-    removed=frozenset({"session", "import_error", "dag_warning", "dag_priority_parsing_request"}),
+    # Airflow 3 forgets which assets a DAG without a file used.
+    removed=frozenset(
+        {"dag_code", "session", "import_error", "dag_warning", "dag_priority_parsing_request"}
+        | {"asset_active", "dag_schedule_asset_reference", "task_outlet_asset_reference"}
+    ),
     volatile=True,
 )
 

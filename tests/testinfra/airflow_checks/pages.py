@@ -33,7 +33,7 @@ ARGUMENTS = [
 MILLISECONDS = 60_000
 SQLITE_WARNING = "Do not use SQLite as metadata DB in production"
 SEQUENTIAL_WARNING = "Do not use the SequentialExecutor in production"
-LOGIN_ANSWERED = "() => !location.pathname.includes('/login') || /invalid|incorrect|unauthorized/i.test(document.body.innerText)"
+LOGIN_ANSWERED = "() => !location.pathname.includes('/login') || /invalid|incorrect|unauthorized/i.test(document.body?.innerText ?? '')"
 
 
 class LoginRefused(AssertionError):

@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
 import pwd
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
 
 # What `bin/airflow` is here: a process that stays until it is told to go. TITLE makes it overwrite its command line and environment the way
 # setproctitle does: the variables move to the heap. TASK gives it a child with the title of a running task, which ends once its parent is
@@ -47,7 +51,9 @@ def set_title(title):
     ctypes.c_void_p.in_dll(libc, "environ").value = ctypes.cast(copy, ctypes.c_void_p).value
     fields = open("/proc/self/stat").read().rpartition(")")[2].split()
     start, end = int(fields[45]), int(fields[48])
-    ctypes.memset(start, 0, end - start)
+    # The last variable often stays where it was.
+    last = len(ctypes.string_at(copy[count - 1])) + 1
+    ctypes.memset(start, 0, end - start - last)
     ctypes.memmove(start, title.encode(), len(title))
 
 def spawn(title, code, *arguments):
@@ -183,3 +189,17 @@ def old_airflow(tmp_path: Path) -> Iterator[OldAirflow]:
 def user() -> str:
     """The user these tests run as."""
     return pwd.getpwuid(os.geteuid()).pw_name
+
+
+@pytest.fixture
+def call_module(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+    """A function that calls a module of this collection within this process and returns its result."""
+
+    def call(name: str, check_mode: bool = False, **arguments: Any) -> dict[str, Any]:
+        module = importlib.import_module(f"ansible_collections.updraft.airflow.plugins.modules.{name}")
+        with patch_module_args({**arguments, "_ansible_check_mode": check_mode}), pytest.raises(SystemExit):
+            module.main()
+        result: dict[str, Any] = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+        return result
+
+    return call

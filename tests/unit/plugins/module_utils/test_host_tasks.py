@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.updraft.airflow.plugins.module_utils.host_daemons import find_daemons
-from ansible_collections.updraft.airflow.plugins.module_utils.host_tasks import TASK_TITLE, Tasks, is_silent, names
+from ansible_collections.updraft.airflow.plugins.module_utils.host_processes import Process
+from ansible_collections.updraft.airflow.plugins.module_utils.host_tasks import TASK_TITLE, Tasks, is_silent, names, told_by
 
 
 @pytest.mark.parametrize(
@@ -93,3 +94,20 @@ def test_a_mapped_task_is_named_with_its_index() -> None:
     assert names([{**task, "map_index": -1}, {**task, "map_index": 0}], []) == (
         "dag_id d, task_id t, run_id r; dag_id d, task_id t, run_id r, map index 0"
     )
+
+
+def test_tasks_named_by_their_processes() -> None:
+    def process(pid: int, title: str) -> Process:
+        return Process(pid, 1, 0, 0, 1, "S", (title,))
+
+    second = [
+        process(1, "airflow worker -- LocalExecutor: ['airflow', 'tasks', 'run', 'd', 't', 'r 1', '--local']"),
+        process(2, "airflow task runner: d u r1 12"),
+        process(3, "/v/bin/python /v/bin/airflow tasks run d u r1 --local"),
+    ]
+    assert names(told_by(second), second) == "dag_id d, task_id t, run_id r 1; dag_id d, task_id u, run_id r1"
+    task_id = "01a1fd03-ed2d-7206-b2ea-2d1495d9d3ba"
+    third = [process(1, f"airflow worker -- LocalExecutor: {task_id}"), process(2, f"airflow worker -- {task_id}")]
+    assert told_by(third) == [] and names([], third) == f"task instance {task_id}"
+    other = [process(7, "airflow supervisor: callback")]
+    assert names([], other) == "process 7 (airflow supervisor: callback)"

@@ -40,6 +40,11 @@ def state_of(pid: int) -> str | None:
     return process.state if process else None
 
 
+def remembered(folder: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((folder / "restart.json").read_text())["daemons"]
+    return found
+
+
 def now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f")
 
@@ -113,7 +118,7 @@ def test_started_again_as_they_were(handle: Callable[..., dict[str, Any]], old_a
     old_airflow.start("webserver", "-p", "8081")
     (before,) = [daemon for daemon in find_daemons(str(old_airflow.home)) if daemon.kind == "scheduler"]
     assert handle("stopped")["changed"]
-    assert sorted(entry["kind"] for entry in json.loads((tmp_path / "restart.json").read_text())) == ["scheduler", "webserver"]
+    assert sorted(entry["kind"] for entry in remembered(tmp_path)) == ["scheduler", "webserver"]
     result = handle("started")
     try:
         assert result["changed"] and result["started"] == ["webserver", "scheduler"], result
@@ -129,6 +134,19 @@ def test_started_again_as_they_were(handle: Callable[..., dict[str, Any]], old_a
     finally:
         for daemon in find_daemons(str(old_airflow.home)):
             os.kill(daemon.process.pid, 9)
+
+
+@pytest.mark.parametrize(("is_complete", "kinds"), [(True, ["triggerer"]), (False, ["scheduler", "triggerer"])])
+def test_an_interrupted_stop_is_not_forgotten_and_a_complete_one_is(
+    handle: Callable[..., dict[str, Any]], old_airflow: Any, tmp_path: Path, is_complete: bool, kinds: list[str]
+) -> None:
+    old_airflow.make_database()
+    earlier = [{"kind": "scheduler", "argv": ["old"]}, {"kind": "triggerer", "argv": ["old"]}]
+    (tmp_path / "restart.json").write_text(json.dumps({"complete": is_complete, "daemons": earlier}))
+    old_airflow.start("triggerer")
+    assert handle("stopped")["changed"]
+    assert [entry["kind"] for entry in remembered(tmp_path)] == kinds
+    assert remembered(tmp_path)[-1]["argv"][-1] == "triggerer"
 
 
 def test_standalone_is_stopped_with_its_parts(handle: Callable[..., dict[str, Any]], old_airflow: Any) -> None:

@@ -1,0 +1,153 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pytest fixtures for the scenarios: the installation on a host, its API, a browser, and running the playbook again."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from . import api, hosts, pages
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+CHECKS_ON_HOST = "/var/tmp/updraft-checks"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
+    """Let a skipped test fail: what is not run proves nothing."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, which counts as a failure: {report.longrepr}"
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Airflow on one host of a scenario."""
+
+    host: Any
+    name: str
+    variables: dict[str, Any]
+    base_url: str
+    inventory_dir: Path
+
+    @property
+    def line(self) -> int:
+        """2 or 3."""
+        return api.line_at(self.base_url)
+
+    @property
+    def adopted_home(self) -> str:
+        """The AIRFLOW_HOME that was taken over."""
+        return str(self.variables["airflow_adopt_home"])
+
+    @property
+    def admin(self) -> tuple[str, str]:
+        """Name and password of an administrator: of the old installation where there was one, else the generated."""
+        if "test_admin" in self.variables:
+            return self.variables["test_admin"]["username"], self.variables["test_admin"]["password"]
+        installation = self.variables.get("airflow_installation", "airflow")
+        place = self.inventory_dir / "credentials" / installation / "admin_password"
+        return "admin", place.read_text(encoding="utf-8").strip()
+
+    def database_setting(self, name: str = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN") -> str:
+        """A value of the environment that the command line on the host has."""
+        return hosts.run(self.host, "sh", "-c", f'. /etc/airflow/cli.env; printf %s "${name}"')
+
+    def query(self, statement: str) -> list[list[Any]]:
+        """Rows of a statement in the metadata database, read on the host with psycopg2 or sqlite3."""
+        return list(json.loads(self.on_host("airflow_checks.query", self.database_setting(), statement)))
+
+    def on_host(self, module: str, *arguments: str) -> str:
+        """Run a module of this package with the host's system Python."""
+        ship_checks(self.host, self.name)
+        words = ["env", f"PYTHONPATH={CHECKS_ON_HOST}", "/usr/bin/python3", "-m", module, *arguments]
+        return hosts.run(self.host, *words)
+
+    def client(self) -> api.Client:
+        """The API as an administrator."""
+        return api.connect(self.base_url, *self.admin)
+
+
+def ship_checks(host: Any, name: str) -> None:
+    """Put this package on a container, once."""
+    if host.file(CHECKS_ON_HOST).exists:
+        return
+    with tempfile.NamedTemporaryFile(suffix=".tar") as archive:
+        with tarfile.open(archive.name, "w") as tar:
+            tar.add(Path(__file__).parent, arcname="airflow_checks", filter=lambda entry: None if "__pycache__" in entry.name else entry)
+        hosts.run(host, "mkdir", "-p", CHECKS_ON_HOST)
+        subprocess.run(["docker", "cp", "-q", "-", f"{name}:{CHECKS_ON_HOST}"], stdin=open(archive.name, "rb"), check=True)
+
+
+def inventory_dir() -> Path:
+    """The folder with the scenario's inventory: molecule's own file and a link to the scenario's."""
+    return Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent
+
+
+def published_url(container: str) -> str:
+    """Where a container's port 8080 is on this machine."""
+    said = subprocess.run(["docker", "port", container, "8080/tcp"], capture_output=True, text=True, check=True).stdout
+    return f"http://{said.splitlines()[0]}"
+
+
+@pytest.fixture
+def installation(host: Any) -> Installation:
+    """The installation on the host under test."""
+    name = host.backend.get_hostname()
+    return Installation(host, name, host.ansible.get_variables(), published_url(name), inventory_dir())
+
+
+@pytest.fixture
+def pictures(installation: Installation) -> Path:
+    """Where this scenario's pictures are kept."""
+    return CHECKOUT / ".cache" / "pictures" / os.environ["MOLECULE_SCENARIO_NAME"] / installation.name
+
+
+@pytest.fixture
+def look(pictures: Path) -> Iterator[pages.Browser]:
+    """A browser."""
+    with pages.browser(pictures) as window:
+        yield window
+
+
+@dataclass(frozen=True)
+class SiteRun:
+    """What a run of the playbook said."""
+
+    output: str
+    changed: int
+    ok: int
+    failed: int
+
+
+@pytest.fixture
+def run_site(installation: Installation) -> Any:
+    """Run site once more on the scenario's inventory, and return its recap for the host."""
+
+    def run(*arguments: str) -> SiteRun:
+        scenario = CHECKOUT / "molecule" / os.environ["MOLECULE_SCENARIO_NAME"]
+        playbook = scenario / "converge.yml"
+        if not playbook.exists():
+            playbook = CHECKOUT / "molecule" / "shared" / "converge.yml"
+        words = ["ansible-playbook", "--inventory", str(inventory_dir()), *arguments, str(playbook)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, env={**os.environ, "ANSIBLE_NOCOLOR": "1"})
+        recap = re.search(rf"^{re.escape(installation.name)} .*ok=(\d+) +changed=(\d+) .*failed=(\d+)", done.stdout, re.MULTILINE)
+        assert recap, done.stdout[-3000:] + done.stderr[-2000:]
+        ok, changed, failed = (int(number) for number in recap.groups())
+        return SiteRun(done.stdout, changed, ok, failed)
+
+    return run
