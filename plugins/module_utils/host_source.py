@@ -18,6 +18,7 @@ from ansible_collections.updraft.airflow.plugins.module_utils.host_processes imp
 
 DEPTH = 4
 SKIPPED = {"node_modules", "logs", "site-packages", "__pycache__"}
+USER_SITE = ".local"
 TOO_WIDE = ("/", "/home", "/usr", "/var")
 SYSTEM_PREFIXES = ("/usr", "/usr/local")
 
@@ -114,13 +115,14 @@ def _is_environment(folder: str) -> bool:
 
 def _in_prefix(prefix: str) -> Source | None:
     """Airflow in an environment, or in a Python that a user built (pyenv has no pyvenv.cfg)."""
-    if not prefix or prefix in SYSTEM_PREFIXES:
+    has_python = os.path.exists(os.path.join(prefix, "bin", "python3")) and os.path.basename(prefix) != USER_SITE
+    if not prefix or prefix in SYSTEM_PREFIXES or not (has_python or _is_environment(prefix)):
         return None
     return next((Source(site, prefix) for site in _with_airflow(prefix, "lib/python3*/site-packages")), None)
 
 
 def _outside_environments(owner_home: str) -> Source | None:
-    places = [(os.path.join(owner_home, ".local"), "lib/python3*/site-packages")]
+    places = [(os.path.join(owner_home, USER_SITE), "lib/python3*/site-packages")]
     for prefix in reversed(SYSTEM_PREFIXES):
         places += [(prefix, "lib/python3*/site-packages"), (prefix, "lib/python3*/dist-packages")]
     return next((Source(site, None) for prefix, pattern in places for site in _with_airflow(prefix, pattern)), None)

@@ -38,8 +38,8 @@ options:
     choices: [drained, stopped, started]
     default: stopped
   executor:
-    description: The executor of the installation. The scheduler of SequentialExecutor, once no task runs, is killed: a TERM makes it run
-      tasks again.
+    description: The executor of the installation. The scheduler of SequentialExecutor is killed once no task runs, because on a TERM it
+      runs tasks again.
     type: str
   metadata_path:
     description: Its SQLite database, which is only read. Without it, running tasks are known by their processes alone.

@@ -63,6 +63,17 @@ def test_user_site(old_airflow: Any, tmp_path: Path) -> None:
     assert (source.prefix, source.site, source.python_version) == (None, str(site), "3.11")
 
 
+def test_the_user_site_of_a_running_daemon_is_no_environment(old_airflow: Any, tmp_path: Path) -> None:
+    shutil.move(old_airflow.prefix, tmp_path / ".local")
+    old_airflow.prefix = tmp_path / ".local"
+    old_airflow.script = old_airflow.prefix / "bin" / "airflow"
+    (old_airflow.prefix / "pyvenv.cfg").unlink()
+    old_airflow.start("scheduler")
+    source = find_source(str(old_airflow.home), str(tmp_path), find_daemons(str(old_airflow.home)))
+    assert source is not None and source.prefix is None
+    assert source.site.startswith(str(tmp_path / ".local" / "lib"))
+
+
 @pytest.mark.parametrize(("told", "version"), [("version_info = 3.11.9.final.0", "3.11.9"), ("version = 3.10.1", "3.11"), ("", "3.11")])
 def test_version_of_the_interpreter(old_airflow: Any, told: str, version: str) -> None:
     site = old_airflow.prefix / "lib" / "python3.11" / "site-packages"
