@@ -190,4 +190,3 @@ class Installer:
         if done.returncode != 0:
             what = " ".join(command[1:4])
             raise InstallError(f"{os.path.basename(command[0])} {what} failed: {last_lines(done.stderr or done.stdout)}")
-

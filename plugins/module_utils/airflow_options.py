@@ -343,9 +343,7 @@ def changed_defaults(source_line: int, target_line: int, files_dir: str = DEFAUL
     return result
 
 
-def without_defaults(
-    settings: Mapping[str, Mapping[str, str]], options: OptionSet, airflow_home: str = "/opt/airflow"
-) -> Settings:
+def without_defaults(settings: Mapping[str, Mapping[str, str]], options: OptionSet, airflow_home: str = "/opt/airflow") -> Settings:
     """The settings that differ from the version's defaults."""
     result: Settings = {}
     for section, option, value in _each(settings):
@@ -475,8 +473,7 @@ def _catalogue(versions: dict[str, _Version], moves: Mapping[str, Any]) -> _Cata
         value_advice={_name(name): advice for name, advice in moves["value_advice"].items()},
         review={_name(name): advice for name, advice in moves["review"].items()},
         former_defaults={
-            line: {_name(name): values for name, values in former.items()}
-            for line, former in moves["former_defaults"].items()
+            line: {_name(name): values for name, values in former.items()} for line, former in moves["former_defaults"].items()
         },
         pinned=tuple(_name(name) for name, decision in moves["defaults"].items() if decision["pin"]),
         joined_by={_name(name): separator for name, separator in moves["joined_by"].items()},
@@ -523,9 +520,7 @@ def _comparable(value: str) -> object:
         return text
 
 
-def _section_problem(
-    section: object, content: object, options: OptionSet, extra_sections: Sequence[str], source: str
-) -> str | None:
+def _section_problem(section: object, content: object, options: OptionSet, extra_sections: Sequence[str], source: str) -> str | None:
     name = str(section)
     if not isinstance(content, Mapping):
         return f"{source}: [{name}] must hold options and their values, as in {source}: {{{name}: {{option: value}}}}."
@@ -599,9 +594,7 @@ def _both_spellings(source: str, first: Name, second: Name) -> str:
     return f"{source}: {_label(first)} and {_label(second)} are one setting but have different values: remove one."
 
 
-def _effective(
-    config: Mapping[str, Mapping[str, str]], environment: Mapping[str, str], own: OptionSet
-) -> dict[Name, str]:
+def _effective(config: Mapping[str, Mapping[str, str]], environment: Mapping[str, str], own: OptionSet) -> dict[Name, str]:
     """Every setting by the name its own version uses: environment before file, the exact name before an old one."""
     result: dict[Name, str] = {}
     for layer in (config, parse_environment(environment)):
@@ -625,9 +618,7 @@ def _is_derived(name: Name) -> bool:
     return name in DERIVED_OPTIONS
 
 
-def _carried(
-    given: Name, value: str, own: OptionSet, target: OptionSet, home: str
-) -> tuple[Name, str | None, list[str]]:
+def _carried(given: Name, value: str, own: OptionSet, target: OptionSet, home: str) -> tuple[Name, str | None, list[str]]:
     """One setting of the source in the target's name and value (None: not carried over), and its notes."""
     label = _label(given)
     found = target.find(*given)
@@ -646,9 +637,7 @@ def _carried(
     return found.name, translated, notes
 
 
-def _without_successor(
-    given: Name, value: str, own: OptionSet, target: OptionSet
-) -> tuple[Name, str | None, list[str]]:
+def _without_successor(given: Name, value: str, own: OptionSet, target: OptionSet) -> tuple[Name, str | None, list[str]]:
     label = _label(given)
     advice = target.removed(*given)
     if not advice and (given not in own.options or target.accepts_any(given[0])):

@@ -32,6 +32,7 @@ URL = (("database", "sql_alchemy_conn"), ("core", "sql_alchemy_conn"))
 FERNET_KEY = (("core", "fernet_key"),)
 WEBSERVER_CONFIG = (("fab", "config_file"), ("webserver", "config_file"))
 WEBSERVER_PORT = (("api", "port"), ("webserver", "web_server_port"))
+DEFAULT_WEBSERVER_CONFIG = ("airflow", "config_templates", "default_webserver_config.py")
 SIMPLE_AUTH_MANAGER = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
 
 
@@ -67,7 +68,7 @@ def describe(home: str, pythons: list[dict[str, str]]) -> dict[str, Any]:
         "dags_folder": _folder(settings, home, "dags", ("core", "dags_folder")),
         "plugins_folder": _folder(settings, home, "plugins", ("core", "plugins_folder")),
         "base_log_folder": _folder(settings, home, "logs", ("logging", "base_log_folder"), ("core", "base_log_folder")),
-        "webserver_config": _webserver_config(settings, home),
+        **_webserver_config(settings, home, source),
         "webserver_port": listening_port(daemons) or _port(settings),
         "metadata": _metadata(settings, home),
         "simple_auth": _simple_auth(settings, home) if version and _line(version) >= 3 else None,
@@ -143,9 +144,21 @@ def _folder(settings: Settings, home: str, default: str, *names: tuple[str, str]
     return absolute(settings.get(*names, default=default), home)
 
 
-def _webserver_config(settings: Settings, home: str) -> str | None:
+def _webserver_config(settings: Settings, home: str, source: Source | None) -> dict[str, str | None]:
+    """Path and content of webserver_config.py; no content where it is the one that Airflow wrote by itself."""
     path = absolute(settings.get(*WEBSERVER_CONFIG, default="webserver_config.py"), home)
-    return path if os.path.isfile(path) else None
+    content = _text(path)
+    if content is not None and source is not None and content == _text(os.path.join(source.site, *DEFAULT_WEBSERVER_CONFIG)):
+        content = None
+    return {"webserver_config": path if os.path.isfile(path) else None, "webserver_config_content": content}
+
+
+def _text(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8") as handle:
+            return handle.read()
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _port(settings: Settings) -> int:

@@ -107,7 +107,7 @@ def _read(path: str) -> str | None:
     if os.path.islink(path) or not os.path.isfile(path):
         return None
     with open(path, "rb") as handle:
-        return to_text(handle.read(), errors="surrogate_or_strict")
+        return str(to_text(handle.read(), errors="surrogate_or_strict"))
 
 
 class Writer:
@@ -204,9 +204,7 @@ class Writer:
 
 def unit_start(module: AnsibleModule, unit: str) -> float | None:
     """When the running unit was started, in seconds since the epoch; None when it does not run."""
-    code, out, _error = module.run_command(
-        ["systemctl", "show", unit, "--property=ActiveState,ExecMainStartTimestamp", "--timestamp=unix"]
-    )
+    code, out, _error = module.run_command(["systemctl", "show", unit, "--property=ActiveState,ExecMainStartTimestamp", "--timestamp=unix"])
     values = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
     if code != 0 or values.get("ActiveState") not in ("active", "activating", "reloading"):
         return None

@@ -169,7 +169,7 @@ class Daemon:
         _code, out, _error = self.module.run_command(
             ["journalctl", "--unit", self.unit, "--lines", str(lines), "--no-pager", "--output", "cat"]
         )
-        return out.strip()
+        return str(out).strip()
 
 
 def host_names() -> list[str]:

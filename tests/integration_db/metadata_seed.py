@@ -94,7 +94,7 @@ class Seeder:
         seen: list[set[Any]] = [set() for _ in unique]
         first = self.connection.execute(f'SELECT max(id) FROM "{table}"').fetchone()[0] or 0 if integer_key else 0
         wanted = self.rows.get(table, self.default)
-        made = []
+        made: list[tuple[Any, ...]] = []
         for index in range(wanted * 3):
             if len(made) == wanted:
                 break

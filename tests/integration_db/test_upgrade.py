@@ -41,7 +41,8 @@ class Moved:
 
     def after(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of the database."""
-        return self.server.query(sql, self.database)
+        rows: list[tuple[Any, ...]] = self.server.query(sql, self.database)
+        return rows
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,6 @@ VOLATILE: Mapping[str, frozenset[str]] = {
             "exceeds_max_non_backfill",
             # A take-over brings the DAG files to another folder.
             "fileloc",
-            "fileloc",
             "has_import_errors",
             "is_active",
             "is_stale",
@@ -49,7 +48,6 @@ VOLATILE: Mapping[str, frozenset[str]] = {
             "next_dagrun_create_after",
             "next_dagrun_data_interval_end",
             "next_dagrun_data_interval_start",
-            "processor_subdir",
             "processor_subdir",
             "relative_fileloc",
         }

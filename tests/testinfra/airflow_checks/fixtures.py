@@ -59,6 +59,9 @@ class Installation:
         """Name and password of an administrator: of the old installation where there was one, else the generated."""
         if "test_admin" in self.variables:
             return self.variables["test_admin"]["username"], self.variables["test_admin"]["password"]
+        if "airflow_adopt_home" in self.variables:
+            generated = hosts.run(self.host, "cat", f"{self.adopted_home}/simple_auth_manager_passwords.json.generated")
+            return "admin", json.loads(generated)["admin"]
         installation = self.variables.get("airflow_installation", "airflow")
         place = self.inventory_dir / "credentials" / installation / "admin_password"
         return "admin", place.read_text(encoding="utf-8").strip()
@@ -90,7 +93,7 @@ def ship_checks(host: Any, name: str) -> None:
         with tarfile.open(archive.name, "w") as tar:
             tar.add(Path(__file__).parent, arcname="airflow_checks", filter=lambda entry: None if "__pycache__" in entry.name else entry)
         hosts.run(host, "mkdir", "-p", CHECKS_ON_HOST)
-        subprocess.run(["docker", "cp", "-q", "-", f"{name}:{CHECKS_ON_HOST}"], stdin=open(archive.name, "rb"), check=True)
+        subprocess.run(["docker", "cp", "-q", "-", f"{name}:{CHECKS_ON_HOST}"], stdin=archive, check=True)
 
 
 def inventory_dir() -> Path:

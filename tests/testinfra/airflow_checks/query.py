@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 
@@ -15,15 +16,15 @@ def rows(url: str, statement: str) -> list[list[object]]:
     """All rows of a statement at an SQLAlchemy URL."""
     parts = urlsplit(url)
     if parts.scheme.startswith("sqlite"):
-        connection = sqlite3.connect(f"file:{unquote(parts.path[1:])}?mode=ro", uri=True)
+        connection: Any = sqlite3.connect(f"file:{unquote(parts.path[1:])}?mode=ro", uri=True)
     else:
         import psycopg2
 
         connection = psycopg2.connect(
             host=parts.hostname,
             port=parts.port,
-            user=unquote(parts.username),
-            password=unquote(parts.password),
+            user=unquote(parts.username or ""),
+            password=unquote(parts.password or ""),
             dbname=unquote(parts.path[1:]),
         )
     cursor = connection.cursor()

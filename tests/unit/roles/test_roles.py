@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import yaml
 CHECKOUT = Path(__file__).resolve().parents[3]
 ROLES = sorted(path.name for path in (CHECKOUT / "roles").iterdir() if path.is_dir())
 PLAYBOOKS = sorted((CHECKOUT / "playbooks").glob("*.yml"))
-# Loaded by the roles themselves, not called from outside.
-INTERNAL_TASKS = {"main", "postgresql", "postgresql_server"}
+# Task files that a role chooses by the engine's name.
+ENGINES = {"postgresql"}
+CALL = re.compile(r"name: updraft\.airflow\.(\w+)\n\s+tasks_from: (\w+)")
 
 
 def read(path: Path) -> Any:
@@ -42,7 +44,9 @@ def test_public_variables_start_with_airflow(role: str) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_variables_in_vars_are_internal(role: str) -> None:
-    wrong = [name for path in (CHECKOUT / "roles" / role / "vars").glob("*.yml") for name in read(path) if not name.startswith("__airflow_")]
+    wrong = [
+        name for path in (CHECKOUT / "roles" / role / "vars").glob("*.yml") for name in read(path) if not name.startswith("__airflow_")
+    ]
     assert not wrong
 
 
@@ -66,9 +70,17 @@ def test_every_option_says_what_it_is(role: str) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_every_entry_point_has_a_spec_and_every_spec_an_entry_point(role: str) -> None:
-    files = {path.stem for path in (CHECKOUT / "roles" / role / "tasks").glob("*.yml")}
-    assert set(specs(role)) - files == set()
-    assert files - set(specs(role)) - INTERNAL_TASKS == set()
+    files = {path.stem: path.read_text(encoding="utf-8") for path in (CHECKOUT / "roles" / role / "tasks").glob("*.yml")}
+    parts = {name for text in files.values() for name in re.findall(r"(?:import|include)_tasks: (\w+)\.yml$", text, re.MULTILINE)}
+    assert set(specs(role)) - set(files) == set()
+    assert set(files) - set(specs(role)) - parts - ENGINES == set()
+
+
+def test_only_entry_points_with_a_spec_are_called_from_outside() -> None:
+    callers = [*(CHECKOUT / "roles").glob("*/tasks/*.yml"), *PLAYBOOKS]
+    calls = {call for path in callers for call in re.findall(CALL, path.read_text(encoding="utf-8"))}
+    assert calls
+    assert [f"{role}: {entry}" for role, entry in sorted(calls) if entry not in specs(role)] == []
 
 
 @pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.name)

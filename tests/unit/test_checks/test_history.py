@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from typing import Any
 
 import history
 import pytest
 from airflow_checks import digests
 
 
-def ask(path: str, question: str) -> list[tuple]:
+def ask(path: str, question: str) -> list[tuple[Any, ...]]:
     """Return all rows of an answer."""
     database = sqlite3.connect(path)
     try:

@@ -306,8 +306,7 @@ def test_extra_sections_are_passed_on() -> None:
         (
             {"api": {"dag_cache_size": 3}},
             "2.11.2",
-            "airflow_config: [api] dag_cache_size is an option of Airflow 3.3.2, "
-            "Airflow 2.11.2 has nothing like it: remove it.",
+            "airflow_config: [api] dag_cache_size is an option of Airflow 3.3.2, Airflow 2.11.2 has nothing like it: remove it.",
         ),
         (
             {"core": {"parallelism": None}},
@@ -355,9 +354,7 @@ def test_findings_do_not_show_values() -> None:
 # A hand-made installation
 
 
-@pytest.mark.parametrize(
-    ("source", "target"), [("2.11.2", "2.11.2"), ("2.11.2", "3.3.2"), ("3.3.2", "3.3.2"), ("2.10.5", "3.3.2")]
-)
+@pytest.mark.parametrize(("source", "target"), [("2.11.2", "2.11.2"), ("2.11.2", "3.3.2"), ("3.3.2", "3.3.2"), ("2.10.5", "3.3.2")])
 @pytest.mark.parametrize("missing_providers", [False, True])
 def test_a_generated_file_holds_nothing_to_adopt(source: str, target: str, missing_providers: bool) -> None:
     near = nearest_options(FILES, source)
@@ -457,9 +454,7 @@ def test_an_old_name_in_the_environment_wins_over_the_exact_one_in_the_file() ->
 
 
 def test_the_exact_name_wins_over_an_old_one() -> None:
-    assert adopt({"core": {"dag_concurrency": "3", "max_active_tasks_per_dag": "5"}})[0] == {
-        "core": {"max_active_tasks_per_dag": "5"}
-    }
+    assert adopt({"core": {"dag_concurrency": "3", "max_active_tasks_per_dag": "5"}})[0] == {"core": {"max_active_tasks_per_dag": "5"}}
 
 
 @pytest.mark.parametrize("page_size", ["25", "500"])
@@ -493,10 +488,7 @@ def test_class_paths_that_moved_are_translated() -> None:
 def test_values_without_a_meaning_are_told() -> None:
     assert adopt({"core": {"parallelism": "0"}}) == (
         {},
-        [
-            "[core] parallelism is not carried over to Airflow 3.3.2: "
-            "0 no longer means without a limit, give a number of tasks."
-        ],
+        ["[core] parallelism is not carried over to Airflow 3.3.2: 0 no longer means without a limit, give a number of tasks."],
     )
 
 
@@ -504,8 +496,7 @@ def test_options_that_are_gone_are_told_without_their_values() -> None:
     settings, notes = adopt({"smtp": {"smtp_password": "hunter2"}, "core": {"check_slas": "False"}})
     assert settings == {}
     assert notes == [
-        "[core] check_slas is not carried over, Airflow 3.3.2 does not have it: "
-        "there are no SLAs in 3.x, use deadline alerts.",
+        "[core] check_slas is not carried over, Airflow 3.3.2 does not have it: there are no SLAs in 3.x, use deadline alerts.",
         "[smtp] smtp_password is not carried over, Airflow 3.3.2 does not have it: "
         "keep it in the connection smtp_default ([email] email_conn_id).",
     ]
@@ -516,10 +507,8 @@ def test_custom_classes_and_paths_in_the_old_home_are_to_be_looked_at() -> None:
     settings, notes = adopt(edited)
     assert settings == {"core": {"xcom_backend": "my.XCom"}, "api": {"ssl_cert": f"{HOME}/cert.pem"}}
     assert notes == [
-        "[core] xcom_backend is carried over as it was, check it: "
-        "the class must now be a subclass of airflow.sdk.bases.xcom.BaseXCom.",
-        f"[webserver] web_server_ssl_cert is carried over and still points into {HOME}, "
-        "which the collection does not manage.",
+        "[core] xcom_backend is carried over as it was, check it: the class must now be a subclass of airflow.sdk.bases.xcom.BaseXCom.",
+        f"[webserver] web_server_ssl_cert is carried over and still points into {HOME}, which the collection does not manage.",
     ]
 
 

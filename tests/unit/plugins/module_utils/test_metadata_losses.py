@@ -8,14 +8,22 @@ from __future__ import annotations
 import re
 
 import pytest
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_losses import COLUMNS, TABLES, column_changes, table_change
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_losses import (
+    COLUMNS,
+    TABLES,
+    ColumnChange,
+    TableChange,
+    column_changes,
+    table_change,
+)
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_tables import TABLES_2, TABLES_3
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import RefusedValue
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_upgrade import converted_xcom
 
 
 def test_every_entry_is_about_a_table_of_2_11_and_names_its_revision() -> None:
-    for change in (*TABLES, *COLUMNS):
+    changes: list[TableChange | ColumnChange] = [*TABLES, *COLUMNS]
+    for change in changes:
         assert change.table in TABLES_2
         assert re.fullmatch(r"[0-9a-f]{12}", change.revision)
         assert change.reason

@@ -37,7 +37,8 @@ def take_over(
     found = info(
         adopted=adopted(version, **changed), metadata={"size_mb": 10, "revision": "5f2621c13b39" if version[0] == "2" else "d2f4e1b3c5a7"}
     )
-    return plan(single(components, found=found, airflow_adopt_home=OLD_HOME, **(wanted or {})))
+    result: dict[str, Any] = plan(single(components, found=found, airflow_adopt_home=OLD_HOME, **(wanted or {})))
+    return result
 
 
 STORE_OF_DATABASE = MemoryStore(metadata_db_password="old")

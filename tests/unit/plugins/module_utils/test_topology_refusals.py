@@ -32,12 +32,14 @@ ALL = "webserver scheduler metadata_db"
 def taking_over(components: str = "metadata_db", version: str = "2.11.2", wanted: dict[str, Any] | None = None, **changed: Any) -> Inputs:
     """An inventory that takes over an installation made by hand."""
     found = info(adopted=adopted(version, **changed), metadata={"size_mb": 10, "revision": None})
-    return single(components, found=found, airflow_adopt_home=OLD_HOME, **(wanted or {}))
+    inputs: Inputs = single(components, found=found, airflow_adopt_home=OLD_HOME, **(wanted or {}))
+    return inputs
 
 
 def running(record: dict[str, Any], components: str = "metadata_db", **variables: Any) -> Inputs:
     """An inventory whose host has an installation of this collection."""
-    return single(components, found=info(installation=record), **variables)
+    inputs: Inputs = single(components, found=info(installation=record), **variables)
+    return inputs
 
 
 HOST_CASES = {

@@ -28,8 +28,15 @@ def run_module(tmp_path_factory: pytest.TempPathFactory) -> RunModule:
     namespace.mkdir(parents=True)
     os.symlink(CHECKOUT, namespace / "airflow")
 
-    def run(name: str, check_mode: bool = False, diff: bool = True, environment: dict[str, str] | None = None, **arguments: Any) -> dict[str, Any]:
-        arguments |= {"_ansible_check_mode": check_mode, "_ansible_diff": diff, "_ansible_tmpdir": str(root), "_ansible_remote_tmp": str(root)}
+    def run(
+        name: str, check_mode: bool = False, diff: bool = True, environment: dict[str, str] | None = None, **arguments: Any
+    ) -> dict[str, Any]:
+        arguments |= {
+            "_ansible_check_mode": check_mode,
+            "_ansible_diff": diff,
+            "_ansible_tmpdir": str(root),
+            "_ansible_remote_tmp": str(root),
+        }
         script = (
             "import sys; from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder as F; "
             f"F(paths=[{str(root)!r}])._install(); import runpy; import ansible.module_utils.basic as b; "
