@@ -35,13 +35,15 @@ tools: $(VENV)/.complete ## Install the tools
 	@mkdir -p $(COLLECTIONS)/ansible_collections/updraft
 	ln -sfn $(CURDIR) $(COLLECTIONS)/ansible_collections/updraft/airflow
 
-lint: tools ## Check style: ruff, mypy, yamllint, ansible-lint, changelog
+lint: tools ## Check style: ruff, mypy, yamllint, ansible-lint, changelog, generated docs
 	@echo "== Lint"
 	ruff check .
 	ruff format --check .
 	tests/tools/typecheck
 	yamllint --strict .
 	antsibull-changelog lint
+	tests/tools/make-variables --check
+	tests/tools/make-losses --check
 	ansible-lint --offline --strict
 
 unit: tools ## Run the unit tests
@@ -71,7 +73,11 @@ test: lint unit database sanity molecule ## Run everything
 locks: tools ## Resolve requirements/*.in into hash locks anew
 	requirements/make-locks
 
+docs: tools ## Write the generated docs anew
+	tests/tools/make-variables
+	tests/tools/make-losses
+
 build: tools ## Build the collection's tarball
 	@ansible-galaxy collection build --force --output-path $(CACHE)
 
-.PHONY: help tools lint unit database sanity molecule test locks build
+.PHONY: help tools lint unit database sanity molecule test locks docs build

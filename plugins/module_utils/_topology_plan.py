@@ -397,7 +397,15 @@ def _adopted(draft: Draft, name: str, carried: list[str]) -> dict[str, Any] | No
             if source and os.path.normpath(source) != os.path.normpath(places[kind])
         ],
         "packages": carried,
+        "executor": _adopted_executor(adopted),
     }
+
+
+def _adopted_executor(adopted: Mapping[str, Any]) -> str:
+    """The executor that the old daemons run with: from their environment, their file, or the default of their line."""
+    settings = (adopted.get("config") or {}).get("core", {})
+    default = "SequentialExecutor" if str(adopted.get("version") or "").startswith("2.") else "LocalExecutor"
+    return (adopted.get("environment") or {}).get("AIRFLOW__CORE__EXECUTOR") or settings.get("executor") or default
 
 
 def _report(draft: Draft, name: str, admin_password_file: str | None) -> list[str]:

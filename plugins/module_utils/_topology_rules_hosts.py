@@ -34,7 +34,7 @@ def groups_are_inside(draft: Draft) -> Iterator[str]:
     for component in (*DAEMONS, *SERVICES):
         outside = [name for name in draft.inputs.groups.get(draft.group(component), ()) if name not in draft.hosts]
         if outside:
-            parent = next(iter(draft.hosts.values())).variables["airflow_group"]
+            parent = draft.values["airflow_group"]
             yield f"{draft.group(component)} has hosts that are not in {parent} ({listed(outside)}): make it a child of {parent}."
 
 

@@ -395,8 +395,8 @@ def parse_environment(environment: Mapping[str, str]) -> Settings:
     """The options that environment variables set (AIRFLOW__SECTION__OPTION), by lower-case names."""
     result: Settings = {}
     for variable, value in environment.items():
-        prefix, _, rest = variable.partition("__")
-        section, _, option = rest.partition("__")
+        prefix, _separator, rest = variable.partition("__")
+        section, _separator, option = rest.partition("__")
         if prefix == "AIRFLOW" and section and option:
             result.setdefault(section.lower(), {})[option.lower()] = value
     return result
@@ -411,7 +411,7 @@ def _order(version: str) -> tuple[int, ...]:
 
 
 def _name(text: str) -> Name:
-    section, _, option = text.rpartition(".")
+    section, _dot, option = text.rpartition(".")
     return section, option
 
 

@@ -112,7 +112,7 @@ class Copy:
             failure = self._target.failure(error)
             self._target.rollback()
             raise MoveError(f"The copy to {self._target.place} was undone: {failure}.") from None
-        self._target.analyze([table.name for table, _ in plan.tables])
+        self._target.analyze([table.name for table, _types in plan.tables])
         self._watch.lap("analyze")
         rows = sum(table["rows"] for table in result["tables"] + result["kept"])
         seconds = max(time.monotonic() - started, 0.001)
@@ -120,7 +120,7 @@ class Copy:
 
     def _transaction(self, plan: Plan) -> dict[str, Any]:
         target = self._target
-        names = [table.name for table, _ in plan.tables]
+        names = [table.name for table, _types in plan.tables]
         target.begin()
         definitions = target.definitions(target.tables())
         for definition in definitions:
@@ -134,9 +134,9 @@ class Copy:
             target.run(definition.create)
         self._watch.lap("indexes")
         sequences = self._reset_sequences(plan)
-        for copied, (_, types) in zip(tables, plan.tables):
+        for copied, (_table, types) in zip(tables, plan.tables):
             self._verify(copied, types, None)
-        for copied, (_, types) in zip(kept, plan.kept):
+        for copied, (_table, types) in zip(kept, plan.kept):
             self._verify(copied, types, KEPT_SCHEMA)
         self._watch.lap("verify")
         listed = [_listed(table) for table in tables]
@@ -198,7 +198,7 @@ class Copy:
         return copied
 
     def _reset_sequences(self, plan: Plan) -> list[dict[str, Any]]:
-        copied = {table.name for table, _ in plan.tables}
+        copied = {table.name for table, _types in plan.tables}
         result = []
         for sequence, table, column in self._target.sequences():
             if table not in copied:

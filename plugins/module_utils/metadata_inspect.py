@@ -143,7 +143,7 @@ class Inspection:
 
     def _read_rows(self, table: SourceTable, source: SqliteSource) -> None:
         columns = self._columns(table)
-        names = [name for name, _ in columns]
+        names = [name for name, _column in columns]
         keys = [column.name for column in table.columns if column.key]
         extra = self._extra_checks(table.name)
         for batch in source.batches(table, [*names, *keys]):
@@ -258,7 +258,7 @@ def _check_conf(value: Any) -> None:
 def _pickle_steps(value: bytes) -> Iterator[tuple[str, Any]]:
     """The steps of a pickle, read without running it."""
     try:
-        for opcode, argument, _ in pickletools.genops(value):
+        for opcode, argument, _position in pickletools.genops(value):
             yield opcode.name, argument
     except Exception:
         # The migration drops what cannot be unpickled, and it is kept aside.

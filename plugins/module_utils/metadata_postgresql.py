@@ -202,7 +202,7 @@ class PostgresqlTarget:
     def failure(self, error: Exception) -> str:
         """See Target."""
         diagnosis = getattr(error, "diag", None)
-        message = (getattr(diagnosis, "message_primary", None) or str(error).split("\n")[0]).strip()
+        message = (getattr(diagnosis, "message_primary", None) or str(error).partition("\n")[0]).strip()
         names = [f"{word} {getattr(diagnosis, key)}" for word, key in _DIAGNOSIS if getattr(diagnosis, key, None)]
         return f"{message} ({', '.join(names)})" if names else message
 
@@ -289,7 +289,7 @@ class PostgresqlTarget:
     def definitions(self, tables: list[str]) -> list[Definition]:
         """See Target."""
         found = []
-        for table, name, text, _ in self.rows(_CONSTRAINTS, (quoted(self.schema), tables)):
+        for table, name, text, _is_foreign in self.rows(_CONSTRAINTS, (quoted(self.schema), tables)):
             alter = f"ALTER TABLE {self.full(table)}"
             found.append(
                 Definition(

@@ -88,7 +88,7 @@ class SqliteSource:
         return [SourceTable(name, tuple(self._columns(name))) for name in self._names]
 
     def _columns(self, table: str) -> Iterator[SourceColumn]:
-        for _, name, declared, _, _, key in self._connection.execute(f"PRAGMA table_info({quoted(table)})"):
+        for _number, name, declared, _required, _default, key in self._connection.execute(f"PRAGMA table_info({quoted(table)})"):
             yield SourceColumn(name, declared, bool(key))
 
     def revision(self, version_table: str) -> str | None:
@@ -138,7 +138,7 @@ class SqliteSource:
         """Rows without the row a foreign key names: table, parent table, how many, and up to three rows."""
         found: dict[tuple[str, str], list[int]] = {}
         counts: dict[tuple[str, str], int] = {}
-        for table, rowid, parent, _ in self._connection.execute("PRAGMA foreign_key_check"):
+        for table, rowid, parent, _number in self._connection.execute("PRAGMA foreign_key_check"):
             counts[(table, parent)] = counts.get((table, parent), 0) + 1
             rows = found.setdefault((table, parent), [])
             if rowid is not None and len(rows) < 3:

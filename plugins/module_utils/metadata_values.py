@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -40,7 +41,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def has_surrogate(value: Any) -> bool:
     """Whether a value is text with a half of a surrogate pair, as bytes that are not UTF-8 are read leniently."""
-    return type(value) is str and not value.isascii() and _SURROGATE.search(value) is not None
+    return isinstance(value, str) and not value.isascii() and _SURROGATE.search(value) is not None
 
 
 def escape(text: str) -> str:
@@ -66,9 +67,9 @@ def unescape(field: str) -> str:
 
 def format_float(value: float) -> str:
     """The shortest text that reads back as the same number, in PostgreSQL's notation."""
-    if value != value:
+    if math.isnan(value):
         return "NaN"
-    if value in (float("inf"), float("-inf")):
+    if math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
     if value == 0 or 1e-4 <= abs(value) < 1e15:
         text = repr(value)
@@ -82,7 +83,7 @@ def format_float(value: float) -> str:
 
 def _number(text: str) -> Any:
     """A number of a JSON document with a fraction, wrapped so that it cannot be mistaken for a string."""
-    mantissa, _, power = text.lower().partition("e")
+    mantissa, _letter, power = text.lower().partition("e")
     if len(mantissa) > 16_000 or (power and abs(int(power)) > 16_000):
         raise RefusedValue("a JSON number with too many digits for PostgreSQL")
     number = format(Decimal(text), "f")
@@ -195,9 +196,9 @@ class IntegerEncoder(Encoder):
 
     def one(self, value: Any) -> str:
         """See Encoder."""
-        if type(value) is float and value.is_integer():
+        if isinstance(value, float) and value.is_integer():
             value = int(value)
-        if type(value) is not int:
+        if not isinstance(value, int):
             raise RefusedValue(f"{_shown(value)} in a column of whole numbers")
         if not -self.limit <= value < self.limit:
             raise RefusedValue(f"the number {value}, outside the range of {self.column.bits} bits")
@@ -225,7 +226,7 @@ class NumericEncoder(Encoder):
 
     def one(self, value: Any) -> str:
         """See Encoder."""
-        if type(value) not in (int, float) or value != value or value in (float("inf"), float("-inf")):
+        if type(value) not in (int, float) or not math.isfinite(value):
             raise RefusedValue(f"{_shown(value)} in a column of decimal numbers")
         return format(Decimal(repr(value)), "f")
 
@@ -235,7 +236,7 @@ class TextEncoder(Encoder):
 
     def one(self, value: Any) -> str:
         """See Encoder."""
-        if type(value) is not str:
+        if not isinstance(value, str):
             raise RefusedValue(f"{_shown(value)} in a column of text")
         if self.column.length is not None and len(value) > self.column.length:
             raise RefusedValue(f"text of {len(value)} characters where {self.column.length} are allowed")
@@ -272,7 +273,7 @@ class TimestampEncoder(Encoder):
 
     def one(self, value: Any) -> str:
         """See Encoder."""
-        if type(value) is not str:
+        if not isinstance(value, str):
             raise RefusedValue(f"{_shown(value)} in a column of timestamps")
         text = value[:-6] if value.endswith("+00:00") else value
         # Other lengths of the fraction are read differently by different versions of SQLAlchemy.
@@ -303,7 +304,7 @@ class UuidEncoder(Encoder):
 
     def one(self, value: Any) -> str:
         """See Encoder."""
-        digits = value.replace("-", "").lower() if type(value) is str else ""
+        digits = value.replace("-", "").lower() if isinstance(value, str) else ""
         if _HEX32.fullmatch(digits) is None:
             raise RefusedValue(f"{_shown(value)} in a column of UUIDs")
         return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
@@ -314,7 +315,7 @@ class BytesEncoder(Encoder):
 
     def one(self, value: Any) -> str:
         """See Encoder."""
-        if type(value) is not bytes:
+        if not isinstance(value, bytes):
             raise RefusedValue(f"{_shown(value)} in a column of binary data")
         if len(value) > MAX_BYTES:
             raise RefusedValue(f"binary data of {len(value)} bytes, too long for PostgreSQL")
@@ -328,7 +329,7 @@ class JsonEncoder(Encoder):
         """The document's text; SQLite turns a document that is just a number into a number."""
         if type(value) in (int, float):
             value = str(value)
-        if type(value) is not str:
+        if not isinstance(value, str):
             raise RefusedValue(f"{_shown(value)} in a column of JSON documents")
         if len(value) > MAX_BYTES:
             raise RefusedValue(f"a JSON document of {len(value)} characters, too long for PostgreSQL")
@@ -379,9 +380,9 @@ def encoder_of(column: ColumnType) -> Encoder:
 
 def _shown(value: Any) -> str:
     """A value as a message may show it: its kind only, for it may be a secret."""
-    if type(value) is bytes:
+    if isinstance(value, bytes):
         return f"binary data of {len(value)} bytes"
-    if type(value) is str:
+    if isinstance(value, str):
         return f"text of {len(value)} characters"
     return f"the number {value}"
 

@@ -12,7 +12,7 @@ description:
   - Runs C(airflow db migrate) of one installed version, only when the schema is not at that version's revision yet.
   - The revision is read by SQL and the version's own from its installed files, so that a database that is up to date starts no Airflow.
 author:
-  - the updraft.airflow contributors
+  - the updraft.airflow contributors (@updraft-airflow)
 attributes:
   check_mode:
     support: full

@@ -14,7 +14,7 @@ description:
     such objects.
   - With O(unit), it also tells whether a running systemd unit was started before something it reads was last written.
 author:
-  - the updraft.airflow contributors
+  - the updraft.airflow contributors (@updraft-airflow)
 attributes:
   check_mode:
     support: full

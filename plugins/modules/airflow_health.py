@@ -15,7 +15,7 @@ description:
     by this unit's process and has a recent heartbeat (where it has one).
   - Starts no Airflow process.
 author:
-  - the updraft.airflow contributors
+  - the updraft.airflow contributors (@updraft-airflow)
 attributes:
   check_mode:
     support: full

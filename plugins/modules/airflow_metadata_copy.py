@@ -20,7 +20,7 @@ notes:
     into one with, and reads it in the zone of the session; where the database's zone is another than UTC, V(verify) notices the shift.
   - Run V(verify) before any daemon of Airflow is started.
 author:
-  - the updraft.airflow contributors
+  - the updraft.airflow contributors (@updraft-airflow)
 requirements:
   - psycopg2 for the Python that runs the module, for every phase but V(inspect). The Airflow environment has it.
 attributes:

@@ -13,7 +13,7 @@ description:
     and checks the copy.
   - The source is opened for reading only.
 author:
-  - the updraft.airflow contributors
+  - the updraft.airflow contributors (@updraft-airflow)
 attributes:
   check_mode:
     support: full

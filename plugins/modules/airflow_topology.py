@@ -17,7 +17,7 @@ description:
 notes:
   - The result holds secrets. Set C(no_log) on the task, and show RV(findings) by another one.
 author:
-  - the updraft.airflow contributors
+  - the updraft.airflow contributors (@updraft-airflow)
 attributes:
   check_mode:
     support: full

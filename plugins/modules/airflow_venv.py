@@ -14,7 +14,7 @@ description:
     environment that was damaged is repaired, and one that is whole starts no program.
   - The locks travel to the host only when something is to be installed.
 author:
-  - the updraft.airflow contributors
+  - the updraft.airflow contributors (@updraft-airflow)
 attributes:
   check_mode:
     support: full
