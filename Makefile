@@ -35,6 +35,16 @@ tools: $(VENV)/.complete ## Install the tools
 	@mkdir -p $(COLLECTIONS)/ansible_collections/updraft
 	ln -sfn $(CURDIR) $(COLLECTIONS)/ansible_collections/updraft/airflow
 
+docker-engine:
+	@tests/tools/docker-engine
+
+# Docker first: where it is missing and cannot be installed, that is said before anything is downloaded.
+demo: docker-engine tools ## Lift a tutorial installation in a container; show before and after
+	@PYTHONPATH=tests:tests/testinfra python -m demo.demo
+
+demo-clean: ## Remove everything of the demo
+	@PYTHONPATH=tests $(PYTHON) -m demo.clean
+
 lint: tools ## Check style: ruff, mypy, yamllint, ansible-lint, changelog, generated docs
 	@echo "== Lint"
 	ruff check .
@@ -62,7 +72,7 @@ database: tools $(CACHE)/venvs/2.11.2/.complete $(CACHE)/venvs/3.3.2/.complete #
 	python -m pytest tests/integration_db
 
 sanity: tools ## Run ansible-test sanity on what the tarball holds
-	@echo "== ansible-test sanity (about three minutes)"
+	@echo "== ansible-test sanity (about a minute)"
 	tests/tools/sanity
 
 molecule: tools ## Run every Molecule scenario
@@ -80,4 +90,4 @@ docs: tools ## Write the generated docs anew
 build: tools ## Build the collection's tarball
 	@ansible-galaxy collection build --force --output-path $(CACHE)
 
-.PHONY: help tools lint unit database sanity molecule test locks docs build
+.PHONY: help tools docker-engine demo demo-clean lint unit database sanity molecule test locks docs build

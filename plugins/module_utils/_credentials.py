@@ -10,6 +10,10 @@ import os
 import tempfile
 from collections.abc import Callable
 
+# Ansible takes every file in an inventory folder for an inventory, whose lines are names of hosts: a secret would be looked up in the
+# DNS. It passes over files that end so (INVENTORY_IGNORE_EXTS).
+SUFFIX = ".txt"
+
 
 class CredentialsFolder:
     """Secrets as files. `read_text` reads one, decrypting what Ansible Vault encrypted."""
@@ -20,7 +24,7 @@ class CredentialsFolder:
 
     def path(self, name: str) -> str:
         """The file of a secret."""
-        return os.path.join(self.directory, name)
+        return os.path.join(self.directory, name + SUFFIX)
 
     def read(self, name: str) -> str | None:
         """The secret, None when there is no file or nothing in it."""

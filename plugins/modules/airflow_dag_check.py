@@ -15,11 +15,12 @@ description:
   - Variables and connections that DAGs read while they are parsed come from O(metadata_path), decrypted inside the child process. When
     source and target are of one line (2 or 3), DAGs also see a copy of that database.
 author:
-  - the updraft.airflow contributors
+  - the updraft.airflow contributors (@updraft-airflow)
 attributes:
   check_mode:
     support: partial
-    description: Works as always when O(interpreter) exists; otherwise nothing can be said and the module tells so in RV(skipped).
+    description: Parses as always, for nothing is changed.
+    details: Where O(interpreter) does not exist yet, nothing can be said, and the module tells so in RV(skipped).
   diff_mode:
     support: none
     description: Nothing is changed.

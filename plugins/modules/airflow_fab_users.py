@@ -13,7 +13,7 @@ description:
   - A user that exists is left alone, with its password and roles, and reported.
   - No password gets into a command line.
 author:
-  - the updraft.airflow contributors
+  - the updraft.airflow contributors (@updraft-airflow)
 attributes:
   check_mode:
     support: full

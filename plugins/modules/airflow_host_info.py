@@ -16,7 +16,7 @@ description:
   - A hand-made installation whose take-over is already recorded is not looked at again.
   - The result holds secrets. Set C(no_log) on the task.
 author:
-  - the updraft.airflow contributors
+  - the updraft.airflow contributors (@updraft-airflow)
 attributes:
   check_mode:
     support: full

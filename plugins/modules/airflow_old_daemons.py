@@ -17,7 +17,7 @@ description:
   - The daemons are found by their pid files, command lines and environment. A process gets a signal only when its start time still is the
     one that was seen, and a process group never gets one.
 author:
-  - the updraft.airflow contributors
+  - the updraft.airflow contributors (@updraft-airflow)
 attributes:
   check_mode:
     support: full
@@ -103,7 +103,6 @@ seconds:
 import os
 import signal
 import sqlite3
-import sys
 import time
 from typing import Any
 
@@ -234,7 +233,7 @@ def start(module: AnsibleModule) -> dict[str, Any]:
 
 def leave(_number: int, _frame: object) -> None:
     """Make a signal an exception, so that a frozen scheduler goes on when the connection breaks."""
-    sys.exit(1)
+    raise SystemExit(1)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ description:
   - Links are kept as links. One with an absolute target inside the source gets the same place inside the destination as its target.
   - Sockets, pipes and device files are left out.
 author:
-  - the updraft.airflow contributors
+  - the updraft.airflow contributors (@updraft-airflow)
 attributes:
   check_mode:
     support: full

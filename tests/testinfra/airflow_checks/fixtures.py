@@ -63,7 +63,7 @@ class Installation:
             generated = hosts.run(self.host, "cat", f"{self.adopted_home}/simple_auth_manager_passwords.json.generated")
             return "admin", json.loads(generated)["admin"]
         installation = self.variables.get("airflow_installation", "airflow")
-        place = self.inventory_dir / "credentials" / installation / "admin_password"
+        place = self.inventory_dir / "credentials" / installation / "admin_password.txt"
         return "admin", place.read_text(encoding="utf-8").strip()
 
     def database_setting(self, name: str = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN") -> str:

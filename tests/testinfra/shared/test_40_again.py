@@ -23,7 +23,7 @@ class Breakage:
 
 
 BREAKAGES = [
-    Breakage("a setting", "sed -i '/^executor/d' /etc/airflow/airflow.cfg", "grep -q '^executor = ' /etc/airflow/airflow.cfg"),
+    Breakage("a setting", "sed -i '/^load_examples/d' /etc/airflow/airflow.cfg", "grep -q '^load_examples = ' /etc/airflow/airflow.cfg"),
     Breakage(
         "the permissions of a file with secrets",
         "chmod 0644 /etc/airflow/scheduler.env",

@@ -75,9 +75,11 @@ def test_a_plan_comes_without_findings(single: Play) -> None:
 def test_secrets_are_written_once(single: Play, tmp_path: Path) -> None:
     first = single.run("h1")
     folder = tmp_path / "credentials" / "airflow"
-    assert sorted(os.listdir(folder)) == ["admin_password", "fernet_key", "jwt_secret", "metadata_db_password", "secret_key"]
+    assert sorted(os.listdir(folder)) == [
+        f"{name}.txt" for name in ("admin_password", "fernet_key", "jwt_secret", "metadata_db_password", "secret_key")
+    ]
     assert all(stat.S_IMODE(entry.stat().st_mode) == 0o600 for entry in folder.iterdir())
-    assert first["plan"]["database"]["password"] == (folder / "metadata_db_password").read_text().strip()
+    assert first["plan"]["database"]["password"] == (folder / "metadata_db_password.txt").read_text().strip()
     second = single.run("h1")
     assert (second["changed"], second["plan"]) == (False, first["plan"])
 
@@ -98,12 +100,12 @@ def test_findings_are_no_failure_and_write_nothing(single: Play, tmp_path: Path)
 
 def test_the_folder_follows_the_variables(single: Play, tmp_path: Path) -> None:
     single.run("h1", airflow_installation="blue")
-    assert (tmp_path / "credentials" / "blue" / "fernet_key").is_file()
+    assert (tmp_path / "credentials" / "blue" / "fernet_key.txt").is_file()
     single.run("h1", airflow_credentials_dir="secrets")
-    assert (tmp_path / "secrets" / "fernet_key").is_file()
+    assert (tmp_path / "secrets" / "fernet_key.txt").is_file()
     elsewhere = tmp_path / "elsewhere"
     result = single.run("h1", airflow_credentials_dir=str(elsewhere))
-    assert result["plan"]["credentials"] == {"dir": str(elsewhere), "admin_password_file": str(elsewhere / "admin_password")}
+    assert result["plan"]["credentials"] == {"dir": str(elsewhere), "admin_password_file": str(elsewhere / "admin_password.txt")}
 
 
 def test_hosts_agree_on_secrets_whichever_is_first(tmp_path: Path) -> None:

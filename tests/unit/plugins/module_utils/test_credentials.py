@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,7 @@ def test_a_secret_is_written_for_its_owner_alone(tmp_path: Path) -> None:
     assert store.read("fernet_key") == "p@ss ä"
     assert stat.S_IMODE(os.stat(store.path("fernet_key")).st_mode) == 0o600
     assert stat.S_IMODE(os.stat(store.directory).st_mode) == 0o700
-    assert os.listdir(store.directory) == ["fernet_key"]
+    assert os.listdir(store.directory) == ["fernet_key.txt"]
 
 
 def test_the_first_one_wins(tmp_path: Path) -> None:
@@ -32,7 +34,7 @@ def test_the_first_one_wins(tmp_path: Path) -> None:
     store.write("secret_key", "first")
     store.write("secret_key", "second")
     assert store.read("secret_key") == "first"
-    assert os.listdir(tmp_path) == ["secret_key"]
+    assert os.listdir(tmp_path) == ["secret_key.txt"]
 
 
 def test_nothing_is_left_of_a_write_that_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,11 +48,19 @@ def test_nothing_is_left_of_a_write_that_failed(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_missing_or_empty_file_is_no_secret(tmp_path: Path) -> None:
-    (tmp_path / "jwt_secret").write_text("\n")
+    (tmp_path / "jwt_secret.txt").write_text("\n")
     assert folder(tmp_path).read("jwt_secret") is None
     assert folder(tmp_path).read("fernet_key") is None
 
 
 def test_blanks_belong_to_a_secret_and_line_ends_do_not(tmp_path: Path) -> None:
-    (tmp_path / "admin_password").write_text(" two words \r\n")
+    (tmp_path / "admin_password.txt").write_text(" two words \r\n")
     assert folder(tmp_path).read("admin_password") == " two words "
+
+
+def test_no_secret_becomes_a_host_of_an_inventory_that_is_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").write_text("all: {hosts: {box: }}\n")
+    folder(tmp_path / "credentials" / "airflow").write("fernet_key", "not-a-host")
+    done = subprocess.run(["ansible-inventory", "-i", str(tmp_path), "--list"], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["ungrouped"]["hosts"] == ["box"]
+    assert "not-a-host" not in done.stdout + done.stderr

@@ -1,0 +1,33 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A fresh installation: its administrator logs in with the generated password, and the page says what it runs on."""
+
+from __future__ import annotations
+
+from airflow_checks import hosts, pages
+from airflow_checks.fixtures import Installation
+
+
+def test_the_administrator_logs_in_with_the_generated_password(installation: Installation, look: pages.Browser) -> None:
+    look.log_in(installation.base_url, *installation.admin)
+    warned = [pages.SQLITE_WARNING, pages.SEQUENTIAL_WARNING] if installation.variables.get("test_sequential", False) else []
+    assert look.warnings() == warned
+    look.picture("home")
+
+
+def test_there_is_one_user_and_nobody_else(installation: Installation) -> None:
+    assert installation.query("SELECT username FROM ab_user") == [["admin"]]
+
+
+def test_the_database_is_the_one_that_was_asked_for(installation: Installation) -> None:
+    scheme = installation.database_setting().split("://")[0]
+    assert scheme == ("postgresql+psycopg2" if installation.variables.get("test_server", True) else "sqlite")
+    if scheme.startswith("postgresql"):
+        encoding = "SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()"
+        assert installation.query(encoding) == [["UTF8"]]
+        password = "SELECT left(rolpassword, 13) FROM pg_authid WHERE rolname = 'airflow'"
+        stored = hosts.run(installation.host, "runuser", "-u", "postgres", "--", "psql", "-Atc", password)
+        assert stored == "SCRAM-SHA-256\n"
+        addresses = hosts.run(installation.host, "ss", "-Hltn", "sport = :5432")
+        assert {line.split()[3].rsplit(":", 1)[0] for line in addresses.splitlines()} == {"127.0.0.1", "[::1]"}

@@ -1,0 +1,96 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the demo reads and prints."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+import yaml
+from demo import demo, machine, progress, report, state
+
+
+def eight(*times: tuple[int, int]) -> report.EightTasks:
+    """Return a run whose tasks ran from one second to another."""
+
+    def at(second: int) -> str:
+        return f"2026-01-01T00:{second // 60:02}:{second % 60:02}Z"
+
+    return report.EightTasks(
+        [{"task_id": f"sleep_{number}", "start_date": at(start), "end_date": at(end)} for number, (start, end) in enumerate(times, 1)]
+    )
+
+
+def test_the_table_has_a_line_for_each_thing_that_is_compared() -> None:
+    before = report.State(["Do not use A", "Do not use B"], "SequentialExecutor", "SQLite, /a.db", 1234, eight((0, 10), (12, 22)))
+    after = report.State([], "LocalExecutor", "PostgreSQL, h:5432/airflow", 1240, eight((0, 10), (1, 11)))
+    assert report.table(before, after) == [
+        "                           before              after",
+        "-------------------------  ------------------  --------------------------",
+        "warnings on the home page  Do not use A        none",
+        "                           Do not use B",
+        "executor                   SequentialExecutor  LocalExecutor",
+        "database                   SQLite, /a.db       PostgreSQL, h:5432/airflow",
+        "rows                       1,234               1,240",
+        "8 tasks of 10 s            22 s                11 s",
+        "at the same time           1 at most           2 at most",
+    ]
+
+
+def test_bars_of_two_runs_have_one_scale() -> None:
+    serial, parallel = eight((0, 30), (30, 60)), eight((5, 15), (5, 15))
+    width = report.COLUMNS_OF_BARS
+    first, second = report.bars(serial, report.scale(serial))
+    assert first.count(report.BAR) == second.count(report.BAR) == width / 2
+    assert second.endswith(f"{' ' * (width // 2)}{report.BAR * (width // 2)}    30 to 60 s")
+    assert [line.count(report.BAR) for line in report.bars(parallel, report.scale(serial))] == [width / 6] * 2
+
+
+def test_a_page_is_read_as_a_person_reads_it() -> None:
+    page = state.Page('<form><input name="csrf_token" value="a&amp;b"><input name="username"></form><p>Do not use\n <b>SQLite</b> here</p>')
+    assert page.form == {"csrf_token": "a&b", "username": ""}
+    assert page.text == "Do not use SQLite here"
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("sqlite:////home/jane/airflow/airflow.db", "SQLite, /home/jane/airflow/airflow.db"),
+        ("postgresql+psycopg2://airflow:s%40cret@localhost:5432/airflow?sslmode=disable", "PostgreSQL, localhost:5432/airflow"),
+    ],
+)
+def test_a_database_is_told_without_its_password(url: str, words: str) -> None:
+    assert state.database_in_words(url) == words
+
+
+def test_a_port_that_is_taken_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind((machine.ADDRESS, 0))
+        taken.listen()
+        monkeypatch.setattr(machine, "FIRST_PORT", taken.getsockname()[1])
+        assert machine.free_port() > taken.getsockname()[1]
+        monkeypatch.setattr(machine, "PORTS", 1)
+        with pytest.raises(machine.DemoError, match="are taken: free one of them"):
+            machine.free_port()
+
+
+def test_a_step_that_fails_shows_the_end_of_its_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(progress, "CHECKOUT", tmp_path)
+    with pytest.raises(machine.DemoError, match=r"(?s)Lifting ended with 3\. The last lines of site\.log:\n\n.*went wrong"):
+        progress.run("Lifting", ["sh", "-c", "echo went wrong >&2; exit 3"], tmp_path / "site.log")
+
+
+def test_a_step_is_told_by_the_ansible_task_it_is_at() -> None:
+    assert [progress.TASK.match(line)[1] for line in ("TASK [a.b.c : Copy the data] ****", "TASK [Wait] **")] == ["Copy the data", "Wait"]
+
+
+def test_the_inventory_has_ten_lines() -> None:
+    assert len(demo.INVENTORY_TEXT.splitlines()) == 10
+    assert set(yaml.safe_load(demo.INVENTORY_TEXT)["airflow"]["children"]) == {
+        "airflow_webserver",
+        "airflow_scheduler",
+        "airflow_metadata_db",
+    }
