@@ -92,8 +92,11 @@ stale:
   type: bool
 """
 
+import grp
 import os
+import pwd
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -108,6 +111,14 @@ def _read(path: str) -> str | None:
         return None
     with open(path, "rb") as handle:
         return str(to_text(handle.read(), errors="surrogate_or_strict"))
+
+
+def is_known(look_up: Callable[[str], object], name: str | None) -> bool:
+    """Whether a user or group is there; in check mode it may be one that would be made."""
+    try:
+        return name is None or bool(look_up(name))
+    except KeyError:
+        return False
 
 
 class Writer:
@@ -129,7 +140,9 @@ class Writer:
 
     def _attributes(self, entry: dict[str, Any]) -> bool:
         path = entry["path"]
-        if self.module.check_mode and not os.path.lexists(path):
+        if self.module.check_mode and not (
+            os.path.lexists(path) and is_known(pwd.getpwnam, entry["owner"]) and is_known(grp.getgrnam, entry["group"])
+        ):
             return True
         arguments = self.module.load_file_common_arguments(
             {"owner": entry["owner"], "group": entry["group"], "mode": entry["mode"]}, path=path
@@ -196,7 +209,8 @@ class Writer:
             return False
         if os.path.isdir(path) and not os.path.islink(path):
             self.module.fail_json(msg=f"{path} is a folder: only files and links are removed.")
-        self._remember(entry, _read(path) or "", "")
+        # The content of what goes may be a secret, and nobody needs it to see that it goes.
+        self._remember(entry, "present\n", "absent\n")
         if not self.module.check_mode:
             os.unlink(path)
         return True

@@ -45,6 +45,10 @@ options:
     type: list
     elements: str
     default: []
+  required:
+    description: Whether O(src) must be there. Where not, a folder that is missing has nothing to copy.
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""
@@ -237,9 +241,12 @@ def main() -> None:
             "owner": {"type": "str", "required": True},
             "group": {"type": "str", "required": True},
             "exclude": {"type": "list", "elements": "str", "default": []},
+            "required": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )
+    if not module.params["required"] and not os.path.lexists(module.params["src"]):
+        module.exit_json(changed=False, files=0, bytes=0, skipped=[])
     try:
         tree = Tree(module.params, module.check_mode)
         tree.copy()

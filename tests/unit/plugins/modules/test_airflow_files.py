@@ -88,3 +88,14 @@ def test_removes_a_file_once(run_module: RunModule, tmp_path: Path) -> None:
     assert run_module("airflow_files", entries=[entry])["changed_paths"] == [entry["path"]]
     assert not (tmp_path / "old.env").exists()
     assert run_module("airflow_files", entries=[entry])["changed"] is False
+
+
+def test_what_is_removed_is_not_shown(run_module: RunModule, tmp_path: Path) -> None:
+    (tmp_path / "restart.json").write_text("unspoken")
+    result = run_module("airflow_files", entries=[{"path": str(tmp_path / "restart.json"), "state": "absent"}])
+    assert result["changed"] and "unspoken" not in repr(result)
+
+
+def test_check_mode_knows_that_a_user_may_come_later(run_module: RunModule, tmp_path: Path) -> None:
+    entry = {"path": str(tmp_path), "state": "directory", "owner": "comes-later"}
+    assert run_module("airflow_files", check_mode=True, entries=[entry])["changed_paths"] == [str(tmp_path)]

@@ -135,5 +135,9 @@ def test_ownership_is_set_and_repaired(copy: Copy, folders: tuple[Path, Path]) -
     assert copy(owner="nobody", group="nogroup")["changed"] is False
 
 
+def test_a_source_that_need_not_be_there(copy: Copy, tmp_path: Path) -> None:
+    assert copy(src=str(tmp_path / "none"), required=False)["changed"] is False
+
+
 def test_missing_source(copy: Copy, tmp_path: Path) -> None:
     assert copy(src=str(tmp_path / "none"))["msg"] == f"There is no folder {tmp_path}/none; correct src."
