@@ -70,7 +70,7 @@ if "STANDALONE" in os.environ:
         # Collect children, as Airflow's standalone does with a thread for each.
         threading.Thread(target=child.wait, daemon=True).start()
 if "TASK" in os.environ:
-    spawn("airflow task runner: report load manual 1", TASK, str(os.getpid()), os.environ["TASK"])
+    spawn("airflow task runner: report load manual_0 1", TASK, str(os.getpid()), os.environ["TASK"])
 if "STUBBORN" in os.environ:
     child = spawn("airflow serve-logs", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); signal.pause()")
     child.stdout.readline()

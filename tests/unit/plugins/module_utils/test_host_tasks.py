@@ -47,7 +47,7 @@ def test_the_task_of_a_scheduler_is_seen(old_airflow: Any) -> None:
     old_airflow.start("scheduler", TASK=str(old_airflow.database))
     daemons = find_daemons(str(old_airflow.home))
     tasks = Tasks(str(old_airflow.home), str(old_airflow.database))
-    assert [process.arguments[0] for process in tasks.processes(daemons)] == ["airflow task runner: report load manual 1"]
+    assert [process.arguments[0] for process in tasks.processes(daemons)] == ["airflow task runner: report load manual_0 1"]
 
 
 def test_a_task_whose_scheduler_died_is_seen_by_its_environment(old_airflow: Any) -> None:
