@@ -21,6 +21,7 @@ from ansible_collections.updraft.airflow.plugins.module_utils.host_daemons impor
     listening_port,
 )
 from ansible_collections.updraft.airflow.plugins.module_utils.host_processes import user_name
+from ansible_collections.updraft.airflow.plugins.module_utils.host_restart import stopped_daemons
 from ansible_collections.updraft.airflow.plugins.module_utils.host_source import (
     Source,
     airflow_version,
@@ -36,11 +37,15 @@ DEFAULT_WEBSERVER_CONFIG = ("airflow", "config_templates", "default_webserver_co
 SIMPLE_AUTH_MANAGER = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
 
 
-def describe(home: str, pythons: list[dict[str, str]]) -> dict[str, Any]:
-    """Everything a take-over needs to know, and in `problems` what makes it impossible."""
+def describe(home: str, pythons: list[dict[str, str]], restart_file: str) -> dict[str, Any]:
+    """Everything a take-over needs to know, and in `problems` what makes it impossible.
+
+    Daemons that an interrupted run of this collection ended count as if they ran: `restart_file` remembers them.
+    """
     if not os.path.isdir(home):
         return {"home": home, "problems": [f"There is no folder {home}; set airflow_adopt_home to the AIRFLOW_HOME to take over."]}
-    daemons = find_daemons(home)
+    running = find_daemons(home)
+    daemons = running + stopped_daemons(restart_file, home, running)
     owner = _owner(home, daemons)
     environment, conflicts, unreadable = carried_environment(daemons)
     config_file = _config_file(home, environment)
@@ -64,7 +69,7 @@ def describe(home: str, pythons: list[dict[str, str]]) -> dict[str, Any]:
         "environment": environment,
         "environment_conflicts": conflicts,
         "environment_unreadable": unreadable,
-        "daemons": [_daemon(daemon) for daemon in daemons],
+        "daemons": [_daemon(daemon) for daemon in running],
         "dags_folder": _folder(settings, home, "dags", ("core", "dags_folder")),
         "plugins_folder": _folder(settings, home, "plugins", ("core", "plugins_folder")),
         "base_log_folder": _folder(settings, home, "logs", ("logging", "base_log_folder"), ("core", "base_log_folder")),

@@ -14,40 +14,45 @@ import time
 from typing import Any
 
 from ansible_collections.updraft.airflow.plugins.module_utils.host_daemons import API_SERVER_TITLE, Daemon, find_daemons
-from ansible_collections.updraft.airflow.plugins.module_utils.host_processes import output_file, umask, working_folder
+from ansible_collections.updraft.airflow.plugins.module_utils.host_processes import Process, output_file, umask, working_folder
 from ansible_collections.updraft.airflow.plugins.module_utils.host_stopping import ORDER
 
 START_TIMEOUT = 120
+RESTART_FILE = os.path.join("backups", "restart.json")
+"""Where the file is, below `airflow_home`."""
 
 
 class StartError(Exception):
     """A daemon could not be started again; the text is for the user."""
 
 
-def remember(daemons: list[Daemon], path: str) -> None:
-    """Write how to start the daemons again; what an interrupted stop wrote is kept for those that it ended."""
-    kinds = {daemon.kind for daemon in daemons}
-    before = _read(path)
-    ended = [] if before["complete"] else [entry for entry in before["daemons"] if entry["kind"] not in kinds]
-    _write(path, {"complete": False, "daemons": ended + [_recipe(daemon) for daemon in daemons]})
+def remember(daemons: list[Daemon], path: str, home: str) -> None:
+    """Write how to start the daemons again; what an interrupted run wrote is kept for those that it ended."""
+    running = {daemon.kind for daemon in daemons}
+    ended = [entry for entry in recall(path, home) if entry["kind"] not in running]
+    _write(path, {"home": home, "daemons": ended + [_recipe(daemon) for daemon in daemons]})
 
 
-def complete(path: str) -> None:
-    """Note that everything is stopped: a later stop begins anew."""
-    _write(path, {**_read(path), "complete": True})
-
-
-def recall(path: str) -> list[dict[str, Any]]:
-    """How to start what was stopped, or nothing."""
-    return list(_read(path)["daemons"])
-
-
-def _read(path: str) -> dict[str, Any]:
+def recall(path: str, home: str) -> list[dict[str, Any]]:
+    """How to start what was stopped of an AIRFLOW_HOME, or nothing."""
     try:
         with open(path, encoding="utf-8") as stream:
-            return dict(json.load(stream))
+            content = json.load(stream)
     except FileNotFoundError:
-        return {"complete": True, "daemons": []}
+        return []
+    return list(content["daemons"]) if content["home"] == home else []
+
+
+def stopped_daemons(path: str, home: str, running: list[Daemon]) -> list[Daemon]:
+    """The daemons that an interrupted run ended, as they were; those that run again are left out."""
+    kinds = {daemon.kind for daemon in running}
+    return [_as_it_was(entry) for entry in recall(path, home) if entry["kind"] not in kinds]
+
+
+def _as_it_was(entry: dict[str, Any]) -> Daemon:
+    process = Process(0, 0, entry["uid"], entry["gid"], 0, "X", tuple(entry["argv"]))
+    children = [Daemon(child["kind"], process, child["argv"], environment=child["environment"]) for child in entry["children"]]
+    return Daemon(entry["kind"], process, entry["argv"], environment=entry["environment"], children=children)
 
 
 def _write(path: str, content: dict[str, Any]) -> None:
@@ -63,6 +68,7 @@ def _recipe(daemon: Daemon) -> dict[str, Any]:
         "kind": daemon.kind,
         "argv": command_of(daemon),
         "environment": daemon.environment or {},
+        "children": [{"kind": each.kind, "argv": each.argv, "environment": each.environment} for each in daemon.children],
         "cwd": working_folder(process) or "/",
         "uid": process.uid,
         "gid": process.gid,
@@ -89,7 +95,7 @@ def _airflow_on(environment: dict[str, str]) -> str:
 def start_again(path: str, home: str) -> list[str]:
     """Start what is remembered and does not run; returns the kinds. The webserver comes first, the scheduler last."""
     running = {daemon.kind for daemon in find_daemons(home)}
-    missing = [entry for entry in recall(path) if entry["kind"] not in running]
+    missing = [entry for entry in recall(path, home) if entry["kind"] not in running]
     missing.sort(key=lambda entry: -ORDER.index(entry["kind"]))
     for entry in missing:
         _start(entry)

@@ -97,6 +97,7 @@ import os
 import pwd
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -122,13 +123,62 @@ def is_known(look_up: Callable[[str], object], name: str | None) -> bool:
 
 
 class Writer:
-    """Applies entries and remembers what changed."""
+    """Applies entries and remembers what changed.
+
+    The new content of every file is on the disk, beside its place, before the first file is replaced: a full disk leaves all as it was.
+    """
 
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         self.secrets: dict[str, str] = module.params["secret_content"]
+        self.staged: dict[str, str] = {}
         self.changed: list[str] = []
         self.diffs: list[dict[str, Any]] = []
+
+    def apply_all(self, entries: list[dict[str, Any]]) -> None:
+        """Bring all entries to their states, in their order."""
+        try:
+            for entry in entries:
+                self._stage(entry)
+            for entry in entries:
+                self.apply(entry)
+        except OSError as error:
+            self.module.fail_json(
+                msg=f"{error.filename or 'A file'} could not be written: {error.strerror}; nothing of it is half written."
+            )
+        finally:
+            for temporary in self.staged.values():
+                with suppress(FileNotFoundError):
+                    os.unlink(temporary)
+
+    def _stage(self, entry: dict[str, Any]) -> None:
+        path = entry["path"]
+        folder = os.path.dirname(path)
+        self._refuse_what_is_in_the_way(entry)
+        # A folder that is not there yet is made by an entry before this one.
+        if entry["state"] != "file" or self.module.check_mode or not os.path.isdir(folder):
+            return
+        if _read(path) != self._content(entry):
+            handle, self.staged[path] = tempfile.mkstemp(dir=folder, prefix=".updraft-")
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(to_bytes(self._content(entry)))
+                stream.flush()
+                os.fsync(stream.fileno())
+
+    def _refuse_what_is_in_the_way(self, entry: dict[str, Any]) -> None:
+        path, state = entry["path"], entry["state"]
+        is_folder = os.path.isdir(path) and not os.path.islink(path)
+        if state == "directory" and os.path.lexists(path) and not os.path.isdir(path):
+            self.module.fail_json(msg=f"{path} is in the way: a folder is to be made there; move the file away.")
+        if state == "file" and os.path.isdir(path):
+            self.module.fail_json(msg=f"{path} is a folder: a file is to be written there; move the folder away.")
+        if state == "link" and os.path.lexists(path) and not os.path.islink(path):
+            self.module.fail_json(msg=f"{path} is in the way: a link is to be made there; move it away.")
+        if state == "absent" and is_folder:
+            self.module.fail_json(msg=f"{path} is a folder: only files and links are removed.")
+
+    def _content(self, entry: dict[str, Any]) -> str:
+        return str(self.secrets.get(entry["path"], entry["content"] or ""))
 
     def apply(self, entry: dict[str, Any]) -> None:
         """Bring one entry to its state."""
@@ -159,8 +209,6 @@ class Writer:
         path = entry["path"]
         if os.path.isdir(path):
             return False
-        if os.path.lexists(path):
-            self.module.fail_json(msg=f"{path} is in the way: a folder is to be made there; move the file away.")
         self._remember(entry, "", "directory\n")
         if not self.module.check_mode:
             os.makedirs(path, mode=0o755)
@@ -168,32 +216,25 @@ class Writer:
 
     def _file(self, entry: dict[str, Any]) -> bool:
         path = entry["path"]
-        content = self.secrets.get(path, entry["content"] or "")
+        content = self._content(entry)
         before = _read(path)
         if before == content:
             return False
-        if os.path.isdir(path):
-            self.module.fail_json(msg=f"{path} is a folder: a file is to be written there; move the folder away.")
         self._remember(entry, before or "", content)
         if not self.module.check_mode:
-            self._write(path, content, entry["mode"])
+            if path not in self.staged:
+                self._stage(entry)
+            temporary = self.staged[path]
+            os.chmod(temporary, int(entry["mode"], 8) if entry["mode"] else 0o600)
+            self.module.atomic_move(temporary, path)
+            del self.staged[path]
         return True
-
-    def _write(self, path: str, content: str, mode: str | None) -> None:
-        """Write beside the file and rename, so that a reader sees the old content or the new one."""
-        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".updraft-")
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(to_bytes(content))
-        os.chmod(temporary, int(mode, 8) if mode else 0o600)
-        self.module.atomic_move(temporary, path)
 
     def _link(self, entry: dict[str, Any]) -> bool:
         path, target = entry["path"], entry["target"]
         before = os.readlink(path) if os.path.islink(path) else ""
         if before == target:
             return False
-        if os.path.lexists(path) and not before:
-            self.module.fail_json(msg=f"{path} is in the way: a link is to be made there; move it away.")
         self._remember(entry, before, target)
         if not self.module.check_mode:
             temporary = path + ".updraft-new"
@@ -207,8 +248,6 @@ class Writer:
         path = entry["path"]
         if not os.path.lexists(path):
             return False
-        if os.path.isdir(path) and not os.path.islink(path):
-            self.module.fail_json(msg=f"{path} is a folder: only files and links are removed.")
         # The content of what goes may be a secret, and nobody needs it to see that it goes.
         self._remember(entry, "present\n", "absent\n")
         if not self.module.check_mode:
@@ -260,8 +299,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     writer = Writer(module)
-    for entry in module.params["entries"]:
-        writer.apply(entry)
+    writer.apply_all(module.params["entries"])
     result: dict[str, Any] = {"changed": bool(writer.changed), "changed_paths": writer.changed, "diff": writer.diffs}
     if module.params["unit"]:
         paths = [entry["path"] for entry in module.params["entries"]] + module.params["watch"]

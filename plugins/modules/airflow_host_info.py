@@ -90,6 +90,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.updraft.airflow.plugins.module_utils.host_adopted import describe
 from ansible_collections.updraft.airflow.plugins.module_utils.host_interpreters import find_interpreters
+from ansible_collections.updraft.airflow.plugins.module_utils.host_restart import RESTART_FILE
 from ansible_collections.updraft.airflow.plugins.module_utils.host_sqlite import read_metadata
 from ansible_collections.updraft.airflow.plugins.module_utils.host_state import read_installation
 
@@ -125,7 +126,7 @@ def look(parameters: dict[str, Any]) -> dict[str, Any]:
     if adopt_home:
         adopt_home = os.path.normpath(adopt_home)
         if not already_taken_over(installation, adopt_home):
-            adopted = describe(adopt_home, pythons)
+            adopted = describe(adopt_home, pythons, os.path.join(parameters["home"], RESTART_FILE))
     return {
         "hostname": socket.getfqdn(),
         "pythons": pythons,

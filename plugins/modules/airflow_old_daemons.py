@@ -14,6 +14,8 @@ description:
     database. Then the module waits until the tasks that run have ended, and only then it ends the daemons, the scheduler first.
   - When a task still runs after O(drain_timeout), the scheduler goes on, everything runs as before, and the module fails with the names
     of the tasks.
+  - The module undoes that too when it is ended by a signal. Only SIGKILL leaves a frozen scheduler behind. The next run goes on with it,
+    and C(kill -CONT) with its pid lets it go on by hand.
   - The daemons are found by their pid files, command lines and environment. A process gets a signal only when its start time still is the
     one that was seen, and a process group never gets one.
 author:
@@ -110,7 +112,6 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.updraft.airflow.plugins.module_utils.host_daemons import Daemon, find_daemons
 from ansible_collections.updraft.airflow.plugins.module_utils.host_restart import (
     StartError,
-    complete,
     recall,
     remember,
     start_again,
@@ -175,11 +176,10 @@ class Stopper:
 
     def stop(self) -> None:
         """End every daemon; the scheduler is frozen and no task runs."""
-        remember(self.daemons, self.parameters["restart_file"])
+        remember(self.daemons, self.parameters["restart_file"], self.parameters["home"])
         for daemon in components(self.daemons):
             if is_same(daemon.process):
                 end(daemon, self.parameters["stop_timeout"], kill=self._must_not_go_on(daemon))
-        complete(self.parameters["restart_file"])
 
     def _must_not_go_on(self, daemon: Daemon) -> bool:
         """Whether a TERM could make the scheduler start tasks.
@@ -221,7 +221,7 @@ def start(module: AnsibleModule) -> dict[str, Any]:
     daemons = find_daemons(home)
     frozen = [daemon for daemon in schedulers(daemons) if daemon.process.state in "Tt"]
     running = {daemon.kind for daemon in daemons}
-    started = [entry["kind"] for entry in recall(path) if entry["kind"] not in running]
+    started = [entry["kind"] for entry in recall(path, home) if entry["kind"] not in running]
     if not module.check_mode:
         for daemon in frozen:
             thaw(daemon.process)

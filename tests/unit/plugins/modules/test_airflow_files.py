@@ -99,3 +99,17 @@ def test_what_is_removed_is_not_shown(run_module: RunModule, tmp_path: Path) -> 
 def test_check_mode_knows_that_a_user_may_come_later(run_module: RunModule, tmp_path: Path) -> None:
     entry = {"path": str(tmp_path), "state": "directory", "owner": "comes-later"}
     assert run_module("airflow_files", check_mode=True, entries=[entry])["changed_paths"] == [str(tmp_path)]
+
+
+@pytest.mark.parametrize("kind", ["unwritable", "in the way"])
+def test_nothing_is_replaced_when_a_later_file_cannot_be_written(run_module: RunModule, tmp_path: Path, kind: str) -> None:
+    first, folder = tmp_path / "first", tmp_path / "folder"
+    first.write_text("before")
+    folder.mkdir()
+    # Nobody, not even root, makes a file there.
+    second = "/proc/updraft" if kind == "unwritable" else str(folder)
+    result = run_module("airflow_files", entries=[{"path": str(first), "content": "after"}, {"path": second, "content": "after"}])
+    assert result["failed"], result
+    assert result["msg"].startswith("/proc/" if kind == "unwritable" else f"{folder} is a folder")
+    assert first.read_text() == "before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "folder"]

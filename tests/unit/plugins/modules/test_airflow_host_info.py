@@ -61,6 +61,27 @@ def test_a_tutorial_installation(look: Callable[..., dict[str, Any]], old_airflo
     assert found["metadata"]["task_states"] == {"running": 1, "success": 1}
 
 
+def test_after_an_interrupted_run_the_daemons_are_known_as_they_were(
+    look: Callable[..., dict[str, Any]], run_module: RunModule, old_airflow: Any, tmp_path: Path
+) -> None:
+    old_airflow.make_database("success")
+    old_airflow.start("webserver", "-p", "8123", AIRFLOW_VAR_ONLY_HERE="1")
+    old_airflow.start("scheduler", AIRFLOW__CORE__PARALLELISM="7")
+    before = look(adopt_home=str(old_airflow.home))["adopted"]
+    (tmp_path / "opt" / "backups").mkdir(parents=True)
+    restart_file = str(tmp_path / "opt" / "backups" / "restart.json")
+    stopped = run_module("airflow_old_daemons", home=str(old_airflow.home), state="stopped", restart_file=restart_file)
+    assert stopped["changed"], stopped
+    after = look(adopt_home=str(old_airflow.home))["adopted"]
+    assert after["environment"] == {
+        "AIRFLOW_HOME": str(old_airflow.home),
+        "AIRFLOW_VAR_ONLY_HERE": "1",
+        "AIRFLOW__CORE__PARALLELISM": "7",
+    }
+    assert len(before["daemons"]) == 2 and after["daemons"] == []
+    assert {**before, "daemons": []} == after
+
+
 def test_users_of_simple_auth_manager(look: Callable[..., dict[str, Any]], old_airflow: Any) -> None:
     (old_airflow.site / "apache_airflow-2.11.2.dist-info").rename(old_airflow.site / "apache_airflow-3.3.2.dist-info")
     metadata = old_airflow.site / "apache_airflow-3.3.2.dist-info" / "METADATA"

@@ -136,13 +136,14 @@ def test_started_again_as_they_were(handle: Callable[..., dict[str, Any]], old_a
             os.kill(daemon.process.pid, 9)
 
 
-@pytest.mark.parametrize(("is_complete", "kinds"), [(True, ["triggerer"]), (False, ["scheduler", "triggerer"])])
-def test_an_interrupted_stop_is_not_forgotten_and_a_complete_one_is(
-    handle: Callable[..., dict[str, Any]], old_airflow: Any, tmp_path: Path, is_complete: bool, kinds: list[str]
+@pytest.mark.parametrize(("same_home", "kinds"), [(True, ["scheduler", "triggerer"]), (False, ["triggerer"])])
+def test_what_an_interrupted_run_ended_is_not_forgotten(
+    handle: Callable[..., dict[str, Any]], old_airflow: Any, tmp_path: Path, same_home: bool, kinds: list[str]
 ) -> None:
     old_airflow.make_database()
     earlier = [{"kind": "scheduler", "argv": ["old"]}, {"kind": "triggerer", "argv": ["old"]}]
-    (tmp_path / "restart.json").write_text(json.dumps({"complete": is_complete, "daemons": earlier}))
+    home = str(old_airflow.home) if same_home else "/home/other/airflow"
+    (tmp_path / "restart.json").write_text(json.dumps({"home": home, "daemons": earlier}))
     old_airflow.start("triggerer")
     assert handle("stopped")["changed"]
     assert [entry["kind"] for entry in remembered(tmp_path)] == kinds
