@@ -147,7 +147,9 @@ def run_site(installation: Installation) -> Any:
         if not playbook.exists():
             playbook = CHECKOUT / "molecule" / "shared" / "converge.yml"
         words = ["ansible-playbook", "--inventory", str(inventory_dir()), *arguments, str(playbook)]
-        done = subprocess.run(words, capture_output=True, text=True, check=False, env={**os.environ, "ANSIBLE_NOCOLOR": "1"})
+        # Molecule asks for colours, which would hide the recap.
+        environment = {**os.environ, "ANSIBLE_FORCE_COLOR": "false", "ANSIBLE_NOCOLOR": "true"}
+        done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
         recap = re.search(rf"^{re.escape(installation.name)} .*ok=(\d+) +changed=(\d+) .*failed=(\d+)", done.stdout, re.MULTILINE)
         assert recap, done.stdout[-3000:] + done.stderr[-2000:]
         ok, changed, failed = (int(number) for number in recap.groups())
