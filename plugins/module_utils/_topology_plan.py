@@ -94,6 +94,7 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
         "database": _database(draft, name),
         "sqlite": _sqlite(draft),
         "move": _move(draft, name),
+        "move_is_unmarked": _move_is_unmarked(draft, name),
         "users": _users(draft),
         "adopted": _adopted(draft, name, carried),
         "credentials": {"dir": credentials_dir, "admin_password_file": admin_password_file},
@@ -355,6 +356,15 @@ def _move(draft: Draft, name: str) -> dict[str, Any] | None:
     if not moves(draft):
         return None
     return {"source": _source(draft), "target_version": draft.version, "on_this_host": move_host(draft) == name}
+
+
+def _move_is_unmarked(draft: Draft, name: str) -> bool:
+    """Whether a run ended right after its switch, before it marked the database and gave the daemons their new environment."""
+    installation = (draft.hosts[name].info or {}).get("installation") or {}
+    if draft.database is None or not installation.get("moved") or moves(draft):
+        return False
+    scheduler = (installation.get("environment") or {}).get("scheduler") or {}
+    return not scheduler.get(environment_name("database", "sql_alchemy_conn"), "sqlite:").startswith("postgresql")
 
 
 def _users(draft: Draft) -> list[dict[str, Any]]:

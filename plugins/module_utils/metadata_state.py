@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_marker import Marker
@@ -39,6 +40,17 @@ _LEFTOVERS = """
       AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
                       AND d.deptype IN ('a', 'i', 'e'))
 """
+
+
+_OTHER_SESSIONS = """
+    SELECT usename, coalesce(host(client_addr), 'the server itself'), application_name
+    FROM pg_stat_activity
+    WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+    ORDER BY backend_start
+"""
+SESSIONS_TIMEOUT = 60
+"""Seconds. A server notices that a client is gone when the statement that runs has ended."""
+SESSIONS_PAUSE = 0.5
 
 
 class TargetState:
@@ -119,6 +131,7 @@ def reset(target: PostgresqlTarget, state: TargetState, source_name: str) -> dic
         )
     dropped = list(state.tables)
     if state.name != "empty":
+        _wait_until_nobody_else_is_there(target)
         target.lock()
         for table in state.tables:
             target.run(f"DROP TABLE IF EXISTS {target.full(table)} CASCADE")
@@ -129,11 +142,24 @@ def reset(target: PostgresqlTarget, state: TargetState, source_name: str) -> dic
     return {"changed": state.name != "empty", "dropped": dropped}
 
 
+def _wait_until_nobody_else_is_there(target: PostgresqlTarget) -> None:
+    """A session of a run that was killed goes by itself; one that stays, of Airflow's own role, is a daemon that uses the database."""
+    deadline = time.monotonic() + SESSIONS_TIMEOUT
+    while True:
+        sessions = target.rows(_OTHER_SESSIONS)
+        if not sessions:
+            return
+        if time.monotonic() > deadline:
+            names = ", ".join(f"{user} from {address} ({application or 'no name'})" for user, address, application in sessions[:5])
+            raise MoveError(f"{target.place} is in use by {names}; it is not dropped: end these sessions, or choose another database.")
+        # Statistics are read once per transaction.
+        target.commit()
+        time.sleep(SESSIONS_PAUSE)
+
+
 def set_switched(target: PostgresqlTarget, state: TargetState) -> dict[str, Any]:
-    """Mark the move as the one in service."""
-    if state.marker is None:
-        raise MoveError(f"There is no move in {target.place} to be marked as switched; run the phase copy first.")
-    changed = state.marker["phase"] != "switched"
+    """Mark the move as the one in service. Without a marker, which somebody removed, there is nothing to mark."""
+    changed = state.marker is not None and state.marker["phase"] != "switched"
     if changed:
         Marker(target).advance("switched")
         target.commit()

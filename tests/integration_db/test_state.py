@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.updraft.airflow.plugins.module_utils import metadata_state
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_postgresql import Connection, PostgresqlTarget
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_state import TargetState, require_fresh, reset, set_switched
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import MoveError
@@ -115,9 +116,28 @@ def test_a_finished_move_is_never_reset(server: Server, copied: dict[int, str]) 
         reset_it(server, database)
 
 
-def test_switched_needs_a_move(server: Server, made: Made) -> None:
-    with server.target(server.create(made.templates[2])) as target, pytest.raises(MoveError, match="There is no move"):
-        set_switched(target, TargetState(target))
+def test_where_there_is_no_marker_nothing_is_marked(server: Server, made: Made) -> None:
+    with server.target(server.create(made.templates[2])) as target:
+        assert set_switched(target, TargetState(target)) == {"changed": False}
+
+
+def test_a_database_in_use_is_not_reset(server: Server, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata_state, "SESSIONS_TIMEOUT", 1)
+    database = server.create(made.templates[2])
+    with server.target(database) as daemon:
+        daemon.rows("SELECT 1")
+        with pytest.raises(MoveError, match=r"is in use by airflow from 127\.0\.0\.1 .*; it is not dropped"):
+            reset_it(server, database)
+    assert state_of(server, database)["state"] == "fresh"
+
+
+def test_a_reset_waits_for_a_session_that_ends(server: Server, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = server.create(made.templates[2])
+    with server.target(database) as killed:
+        killed.rows("SELECT 1")
+        # The session ends while the reset waits.
+        monkeypatch.setattr(metadata_state.time, "sleep", lambda _seconds: killed.close())
+        assert reset_it(server, database)["changed"] is True
 
 
 def test_extensions_in_the_schema_are_left_alone(server: Server, made: Made) -> None:

@@ -276,6 +276,22 @@ def test_the_own_installation_moves_off_sqlite_too() -> None:
     assert (result["version"], result["executor"]) == ("2.11.2", "LocalExecutor")
 
 
+@pytest.mark.parametrize(
+    ("scheduler", "unmarked"),
+    [
+        ({}, True),
+        ({"scheduler": {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "sqlite:////opt/airflow/metadata/airflow.db"}}, True),
+        ({"scheduler": {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql+psycopg2://airflow:old@127.0.0.1/airflow"}}, False),
+    ],
+)
+def test_a_run_that_ended_right_after_its_switch_is_finished_by_the_next(scheduler: dict[str, Any], unmarked: bool) -> None:
+    moved = {"kind": "own", "path": "/opt/airflow/metadata/airflow.db", "version": "2.11.2", "target_version": "2.11.2"}
+    store = MemoryStore(metadata_db_password="old", fernet_key=FERNET_KEY, secret_key="kept-kept-kept-kept")
+    record = {**installation("2.11.2"), "moved": moved, "environment": scheduler}
+    assert plan(single("metadata_db", found=info(installation=record)), store=store)["move_is_unmarked"] is unmarked
+    assert plan(single("metadata_db", found=info(installation={**record, "moved": None})), store=store)["move_is_unmarked"] is False
+
+
 def test_an_installation_stays_at_its_line() -> None:
     store = MemoryStore(metadata_db_password="old")
     assert plan(single("metadata_db", found=info(installation=installation("2.11.2"))), store=store)["version"] == "2.11.2"
