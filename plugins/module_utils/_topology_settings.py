@@ -78,7 +78,8 @@ def _derived(draft: Draft) -> Settings:
 
 def _sizes(draft: Draft) -> Settings:
     if draft.executor == "SequentialExecutor":
-        return {}
+        # Its scheduler is killed when it stops, so what it had queued is an orphan's: the next one takes it up at this interval.
+        return {"scheduler": {"orphaned_tasks_check_interval": "60"}}
     # Asking for more tasks at once than may run only makes Airflow warn.
     most_queried = str(min(DEFAULT_TASKS_PER_QUERY, draft.slots))
     return {"core": {"parallelism": str(draft.slots)}, "scheduler": {"max_tis_per_query": most_queried}}
