@@ -24,10 +24,11 @@ def test_eight_tasks_run_once_and_as_the_executor_can(installation: Installation
     client = installation.client()
     client.wait_for_dag("eight_sleeps")
     client.pause("eight_sleeps", False)
-    run_id = client.trigger("eight_sleeps")
+    one_by_one = installation.variables.get("test_sequential", False)
+    run_id = client.trigger("eight_sleeps", {"seconds": 2} if one_by_one else {})
     assert client.wait_for_run("eight_sleeps", run_id)["state"] == "success"
     tasks = client.tasks("eight_sleeps", run_id)
-    if installation.variables.get("test_sequential", False):
+    if one_by_one:
         assert api.most_at_once(tasks) == 1
     else:
         # How many slots there are depends on the machine; the smallest size has five.
