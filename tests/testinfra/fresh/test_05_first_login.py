@@ -30,4 +30,5 @@ def test_the_database_is_the_one_that_was_asked_for(installation: Installation) 
         stored = hosts.run(installation.host, "runuser", "-u", "postgres", "--", "psql", "-Atc", password)
         assert stored == "SCRAM-SHA-256\n"
         addresses = hosts.run(installation.host, "ss", "-Hltn", "sport = :5432")
-        assert {line.split()[3].rsplit(":", 1)[0] for line in addresses.splitlines()} == {"127.0.0.1", "[::1]"}
+        # Some hosts have no loopback of IPv6.
+        assert {line.split()[3].rsplit(":", 1)[0] for line in addresses.splitlines()} - {"[::1]"} == {"127.0.0.1"}
