@@ -14,6 +14,8 @@ export PATH := $(BIN):$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
 export ANSIBLE_LOCALHOST_WARNING := false
 export MOLECULE_GLOB := molecule/*/molecule.yml
+# Borders break lines after 80 characters, names of tests too.
+export MOLECULE_COMMAND_BORDERS := false
 export PYTHONWARNINGS := ignore::DeprecationWarning:ansible
 export UPDRAFT_VENV_2 := $(CACHE)/venvs/2.11.2
 export UPDRAFT_VENV_3 := $(CACHE)/venvs/3.3.2
@@ -78,7 +80,8 @@ sanity: tools ## Run ansible-test sanity on what the tarball holds
 molecule: tools ## Run every Molecule scenario
 	@for scenario in $(SCENARIOS); do echo "== Molecule: $$scenario"; molecule test --scenario-name "$$scenario"; done
 
-test: lint unit database sanity molecule ## Run everything
+test: ## Run everything; say at the end how long each part took and what failed
+	@$(PYTHON) tests/tools/reporting.py $(MAKE) --no-print-directory lint unit database sanity molecule
 
 locks: tools ## Resolve requirements/*.in into hash locks anew
 	requirements/make-locks
