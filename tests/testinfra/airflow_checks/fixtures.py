@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import tarfile
 import tempfile
@@ -18,10 +17,17 @@ from typing import Any
 
 import pytest
 
-from . import api, hosts, pages
+from . import api, hosts, pages, playbook, secrets
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 CHECKS_ON_HOST = "/var/tmp/updraft-checks"
+GROUPS = ("airflow_group", "airflow_metadata_db_group")
+TUTORIAL_FILES = CHECKOUT / "tests" / "fixtures" / "tutorial" / "files"
+READ_ENVIRONMENT = """\
+set -a
+for file in /etc/airflow/*.env; do . "$file"; done
+exec /usr/bin/python3 -c 'import json, os; print(json.dumps(dict(os.environ)))'
+"""
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -69,6 +75,17 @@ class Installation:
     def database_setting(self, name: str = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN") -> str:
         """A value of the environment that the command line on the host has."""
         return hosts.run(self.host, "sh", "-c", f'. /etc/airflow/cli.env; printf %s "${name}"')
+
+    def secrets(self) -> dict[str, str]:
+        """Everything that no output may show, by what it is."""
+        found = secrets.of_environment(json.loads(hosts.run(self.host, "env", "-i", "/bin/sh", "-c", READ_ENVIRONMENT)))
+        generated = self.inventory_dir / "credentials" / str(self.variables.get("airflow_installation", "airflow"))
+        found |= {place.name: place.read_text(encoding="utf-8").strip() for place in generated.glob("*")}
+        found["the administrator's password"] = self.admin[1]
+        if "airflow_adopt_home" in self.variables:
+            connections = json.loads((TUTORIAL_FILES / "connections.json").read_text(encoding="utf-8"))
+            found |= {f"the password of connection {name}": each.get("password") or "" for name, each in connections.items()}
+        return found
 
     def query(self, statement: str) -> list[list[Any]]:
         """Rows of a statement in the metadata database, read on the host with psycopg2 or sqlite3."""
@@ -127,32 +144,15 @@ def look(pictures: Path) -> Iterator[pages.Browser]:
         yield window
 
 
-@dataclass(frozen=True)
-class SiteRun:
-    """What a run of the playbook said."""
-
-    output: str
-    changed: int
-    ok: int
-    failed: int
-
-
 @pytest.fixture
 def run_site(installation: Installation) -> Any:
-    """Run site once more on the scenario's inventory, and return its recap for the host."""
+    """Run site once more for the installation on this host, and return what it told."""
 
-    def run(*arguments: str) -> SiteRun:
-        scenario = CHECKOUT / "molecule" / os.environ["MOLECULE_SCENARIO_NAME"]
-        playbook = scenario / "converge.yml"
-        if not playbook.exists():
-            playbook = CHECKOUT / "molecule" / "shared" / "converge.yml"
-        words = ["ansible-playbook", "--inventory", str(inventory_dir()), *arguments, str(playbook)]
-        # Molecule asks for colours, which would hide the recap.
-        environment = {**os.environ, "ANSIBLE_FORCE_COLOR": "false", "ANSIBLE_NOCOLOR": "true"}
-        done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
-        recap = re.search(rf"^{re.escape(installation.name)} .*ok=(\d+) +changed=(\d+) .*failed=(\d+)", done.stdout, re.MULTILINE)
-        assert recap, done.stdout[-3000:] + done.stderr[-2000:]
-        ok, changed, failed = (int(number) for number in recap.groups())
-        return SiteRun(done.stdout, changed, ok, failed)
+    def run(*arguments: str) -> playbook.PlayRun:
+        # Of several installations in the inventory, this one's groups say which it is.
+        groups = [f"--extra-vars={name}={installation.variables[name]}" for name in GROUPS if name in installation.variables]
+        words = ["--inventory", str(inventory_dir()), *groups, *arguments, "updraft.airflow.site"]
+        log = CHECKOUT / ".cache" / "site" / os.environ["MOLECULE_SCENARIO_NAME"] / f"{installation.name}.log"
+        return playbook.run(words, installation.name, log)
 
     return run

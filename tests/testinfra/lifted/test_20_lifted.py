@@ -9,7 +9,7 @@ import json
 
 import pytest
 from airflow_checks import digests, hosts, pages
-from airflow_checks.fixtures import CHECKOUT, Installation
+from airflow_checks.fixtures import TUTORIAL_FILES, Installation
 
 FAB_TABLES = ("ab_", "alembic_version_fab", "session")
 
@@ -55,7 +55,7 @@ def test_the_copy_that_is_kept_equals_the_old_database(installation: Installatio
 def test_encrypted_connections_open_with_the_key_that_was_carried_over(installation: Installation) -> None:
     hosts.run(installation.host, "airflow", "connections", "export", "/tmp/exported.json", "--format", "json")
     exported = json.loads(hosts.run(installation.host, "cat", "/tmp/exported.json"))
-    wanted = json.loads((CHECKOUT / "tests/fixtures/tutorial/files/connections.json").read_text(encoding="utf-8"))
+    wanted = json.loads((TUTORIAL_FILES / "connections.json").read_text(encoding="utf-8"))
     assert {name: exported[name]["password"] for name in wanted} == {name: entry.get("password") for name, entry in wanted.items()}
     assert {name: exported[name]["extra"] for name in wanted if "extra" in wanted[name]} == {
         name: entry["extra"] for name, entry in wanted.items() if "extra" in entry

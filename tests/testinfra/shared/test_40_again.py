@@ -9,43 +9,113 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_checks import hosts
+from airflow_checks import hosts, secrets
 from airflow_checks.fixtures import Installation
+from airflow_checks.playbook import PlayRun
+
+VERBOSE = ("-vvv", "--diff")
+CONFIGURE = "Write the configuration and switch to Airflow"
 
 
 @dataclass(frozen=True)
 class Breakage:
-    """Something done by hand, and a command that succeeds only where it was repaired."""
+    """Something done by hand, a command that succeeds only where it was repaired, and who repairs it."""
 
     what: str
     damage: str
     check: str
+    # How the name of the task begins that must report the repair, and which path it must name where it looks after several.
+    task: str
+    path: str = ""
+
+    def is_told(self, run: PlayRun) -> bool:
+        """Whether the run says that it repaired this."""
+        return any(
+            result.status == "changed"
+            and result.task.startswith(self.task)
+            and (not self.path or self.path in result.fields["changed_paths"])
+            for result in run.results
+        )
 
 
 BREAKAGES = [
-    Breakage("a setting", "sed -i '/^load_examples/d' /etc/airflow/airflow.cfg", "grep -q '^load_examples = ' /etc/airflow/airflow.cfg"),
+    Breakage(
+        "a setting",
+        "sed -i '/^load_examples/d' /etc/airflow/airflow.cfg",
+        "grep -q '^load_examples = ' /etc/airflow/airflow.cfg",
+        CONFIGURE,
+        "/etc/airflow/airflow.cfg",
+    ),
+    Breakage(
+        "a setting of the login page",
+        "echo '# by hand' >> /etc/airflow/webserver_config.py",
+        "! grep -q 'by hand' /etc/airflow/webserver_config.py",
+        CONFIGURE,
+        "/etc/airflow/webserver_config.py",
+    ),
+    Breakage(
+        "a secret of the command line",
+        "echo 'BY_HAND=1' >> /etc/airflow/cli.env",
+        "! grep -q BY_HAND /etc/airflow/cli.env",
+        CONFIGURE,
+        "/etc/airflow/cli.env",
+    ),
+    Breakage(
+        "the record of the installation",
+        "echo >> /etc/airflow/installation.json",
+        'test -n "$(tail -n 1 /etc/airflow/installation.json)"',
+        CONFIGURE,
+        "/etc/airflow/installation.json",
+    ),
+    Breakage(
+        "the command line's wrapper", "rm /usr/local/bin/airflow", "test -x /usr/local/bin/airflow", CONFIGURE, "/usr/local/bin/airflow"
+    ),
+    Breakage(
+        "the link to the version",
+        "ln -sfn /nowhere /opt/airflow/current",
+        "test -x /opt/airflow/current/bin/airflow",
+        CONFIGURE,
+        "/opt/airflow/current",
+    ),
+    Breakage(
+        "a secret of a daemon",
+        "sed -i /FERNET_KEY/d /etc/airflow/triggerer.env",
+        "grep -q FERNET_KEY /etc/airflow/triggerer.env",
+        "Install the unit of the triggerer",
+        "/etc/airflow/triggerer.env",
+    ),
     Breakage(
         "the permissions of a file with secrets",
         "chmod 0644 /etc/airflow/scheduler.env",
         'test "$(stat -c %a /etc/airflow/scheduler.env)" = 600',
+        "Install the unit of the scheduler",
+        "/etc/airflow/scheduler.env",
     ),
     Breakage(
         "a unit",
         "sed -i s/KillMode=mixed/KillMode=process/ /etc/systemd/system/airflow-webserver.service",
         "systemctl show -p KillMode airflow-webserver | grep -q mixed",
+        "Install the unit of the webserver",
+        "/etc/systemd/system/airflow-webserver.service",
     ),
-    Breakage("the command line's wrapper", "rm /usr/local/bin/airflow", "test -x /usr/local/bin/airflow"),
-    Breakage("the link to the version", "ln -sfn /nowhere /opt/airflow/current", "test -x /opt/airflow/current/bin/airflow"),
-    Breakage("the owner of a folder", "chown nobody /opt/airflow/logs", 'test "$(stat -c %U /opt/airflow/logs)" != nobody'),
+    Breakage(
+        "the owner of a folder",
+        "chown nobody /opt/airflow/logs",
+        'test "$(stat -c %U /opt/airflow/logs)" != nobody',
+        "Create Airflow's folders",
+        "/opt/airflow/logs",
+    ),
     Breakage(
         "a daemon",
         "systemctl disable --quiet --now airflow-triggerer.service",
         "systemctl is-active -q airflow-triggerer && systemctl is-enabled -q airflow-triggerer",
+        "Start the triggerer",
     ),
     Breakage(
         "a package",
         "rm -r /opt/airflow/venvs/*/lib/python3*/site-packages/slugify",
         "test -e /opt/airflow/current/lib/python3*/site-packages/slugify/__init__.py",
+        "Install Airflow",
     ),
 ]
 SERVER_BREAKAGES = [
@@ -53,16 +123,28 @@ SERVER_BREAKAGES = [
         "the server's settings",
         "sed -i /max_connections/d /etc/postgresql/*/main/conf.d/airflow.conf",
         "grep -q max_connections /etc/postgresql/*/main/conf.d/airflow.conf",
+        "Write the server's settings",
     ),
     Breakage(
         "who may connect",
         "sed -i '/scram-sha-256$/d' /etc/postgresql/*/main/pg_hba.conf",
         "grep -q '^host.*airflow' /etc/postgresql/*/main/pg_hba.conf",
+        "Admit Airflow's hosts",
+    ),
+    Breakage(
+        "the server's start at boot", "systemctl disable --quiet postgresql", "systemctl is-enabled -q postgresql", "Start PostgreSQL"
     ),
     Breakage(
         "the role's password",
         "runuser -u postgres -- psql -qc \"ALTER ROLE airflow PASSWORD 'other'\"",
         ". /etc/airflow/cli.env; psql -qc 'SELECT 1' \"$(echo $AIRFLOW__DATABASE__SQL_ALCHEMY_CONN | sed s/+psycopg2//)\"",
+        "Create the database role",
+    ),
+    Breakage(
+        "the owner of the database",
+        "runuser -u postgres -- psql -qc 'ALTER DATABASE airflow OWNER TO postgres'",
+        "runuser -u postgres -- psql -Atc \"SELECT datdba::regrole FROM pg_database WHERE datname = 'airflow'\" | grep -qx airflow",
+        "Create the database",
     ),
 ]
 
@@ -73,20 +155,24 @@ def test_a_run_that_changes_nothing_starts_nothing(installation: Installation, r
         started = time.monotonic()
         again = run_site()
         print(f"RESULT quiet_site {time.monotonic() - started:.1f} seconds, {again.ok} tasks")
-    assert again.failed == 0 and again.changed == 0, again.output
+    assert again.failed == 0 and again.changed == 0, again.in_words()
     assert audit.environments and audit.in_words() == []
     assert hosts.start_times(installation.host) == before
 
 
-def test_what_was_broken_by_hand_is_repaired(installation: Installation, run_site: Any) -> None:
+def test_what_was_broken_by_hand_is_repaired_and_no_secret_is_told(installation: Installation, run_site: Any) -> None:
+    hidden = installation.secrets()
     breakages = BREAKAGES + (SERVER_BREAKAGES if installation.variables.get("test_server", True) else [])
     for breakage in breakages:
         hosts.run(installation.host, "sh", "-c", breakage.damage)
     assert [breakage.what for breakage in breakages if installation.host.run(breakage.check).rc == 0] == []
-    repaired = run_site()
-    assert repaired.failed == 0 and repaired.changed > 0, repaired.output
+    repaired = run_site(*VERBOSE)
+    assert repaired.failed == 0, repaired.in_words()
+    assert [breakage.what for breakage in breakages if not breakage.is_told(repaired)] == [], repaired.in_words()
     assert [breakage.what for breakage in breakages if installation.host.run(breakage.check).rc != 0] == []
+    # The diffs of files without secrets prove that there was something to tell.
+    assert "+load_examples" in repaired.output and secrets.told(repaired.output, hidden) == []
     before = hosts.start_times(installation.host)
     again = run_site()
-    assert again.failed == 0 and again.changed == 0, again.output
+    assert again.failed == 0 and again.changed == 0, again.in_words()
     assert hosts.start_times(installation.host) == before
