@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the updraft.airflow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a PostgreSQL database consists of, content aside, and what differs between two of them, in words.
+"""What a PostgreSQL database consists of, content aside, and what differs between two of them, in words; also which sequences of the
+second would give a number that a row has already.
 
 python3 -m airflow_checks.catalogue "host=... dbname=reference" "host=... dbname=airflow"
 """
@@ -119,6 +120,6 @@ def sequences_behind(place: str | Mapping[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    differences = compare(read(sys.argv[1]), read(sys.argv[2]))
+    differences = compare(read(sys.argv[1]), read(sys.argv[2])) + sequences_behind(sys.argv[2])
     print(*differences, sep="\n")
     sys.exit(1 if differences else 0)
