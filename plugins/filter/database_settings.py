@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-SERVER_KEYS = ("engine", "host", "port", "name", "user", "password", "ssl_mode")
+SERVER_KEYS = ("engine", "host", "port", "name", "user", "password", "ssl_mode", "ssl_root_cert")
 
 
 def database_settings(plan: Mapping[str, Any]) -> dict[str, Any]:

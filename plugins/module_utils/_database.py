@@ -24,6 +24,7 @@ ARGUMENTS: dict[str, Any] = {
         "user": {"type": "str"},
         "password": {"type": "str", "no_log": True},
         "ssl_mode": {"type": "str"},
+        "ssl_root_cert": {"type": "path"},
     },
 }
 """The `database` option of the modules that read one."""
@@ -31,6 +32,13 @@ ARGUMENTS: dict[str, Any] = {
 
 class DatabaseError(Exception):
     """The database could not be read; the text says where and why, without the password."""
+
+
+def about_certificate(reason: str, settings: Mapping[str, Any]) -> str:
+    """What to look at when the server's certificate was refused, to be put after the driver's reason."""
+    if "certificate" not in reason or not settings.get("ssl_root_cert"):
+        return ""
+    return f"; the server is verified by the authorities in {settings['ssl_root_cert']} (airflow_metadata_db_ssl_root_cert)"
 
 
 class Database:
@@ -54,7 +62,8 @@ class Database:
         except ImportError:
             raise DatabaseError("the system's Python has no psycopg2: install the distribution's package for it") from None
         except Exception as error:
-            raise DatabaseError(f"{self.place} cannot be reached: {str(error).strip()}") from None
+            reason = " ".join(str(error).split())
+            raise DatabaseError(f"{self.place} cannot be reached: {reason}{about_certificate(reason, self.settings)}") from None
         try:
             cursor = connection.cursor()
             cursor.execute(statement.replace("%s", "?") if self.engine == "sqlite" else statement, tuple(values))
@@ -76,6 +85,7 @@ class Database:
             user=self.settings["user"],
             password=self.settings["password"],
             sslmode=self.settings["ssl_mode"] or "prefer",
+            sslrootcert=self.settings.get("ssl_root_cert"),
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             application_name="updraft",
         )

@@ -80,6 +80,8 @@ class Database:
     name: str
     user: str
     ssl_mode: str
+    ssl_root_cert: str = ""
+    """The file of authorities as it is written out; `ssl_root_cert` of the plan says what stands in for an empty one."""
     password: str = ""
     version: int | None = None
     options: dict[str, str] = field(default_factory=dict)

@@ -56,12 +56,25 @@ class Connections:
     async_url: str
 
 
-def connections(draft: Draft) -> Connections:
-    """How the daemons reach the metadata."""
+def ssl_root_cert(draft: Draft, host: Host) -> str | None:
+    """The file with the authorities that may have signed the server's certificate, None when nothing is verified."""
+    database = draft.database
+    if database is None:
+        return None
+    written = host.variables.get("airflow_metadata_db_ssl_root_cert") or database.ssl_root_cert
+    if written or not database.ssl_mode.startswith("verify-"):
+        return written or None
+    family = str(host.facts.get("os_family"))
+    return host.variables.get("airflow_ca_bundle") or CA_BUNDLES.get(family, DEFAULT_CA_BUNDLE)
+
+
+def connections(draft: Draft, host: Host) -> Connections:
+    """How the daemons of a host reach the metadata."""
     database = draft.database
     if database is None:
         return Connections(urls.sqlite_url(draft.sqlite_path or ""), urls.sqlite_async_url(draft.sqlite_path or ""))
-    parts = (database.user, database.password, database.host, database.port, database.name, database.ssl_mode)
+    place = (database.user, database.password, database.host, database.port, database.name)
+    parts = (*place, database.ssl_mode, ssl_root_cert(draft, host))
     return Connections(urls.postgresql_url(*parts, database.options), database.async_url or urls.postgresql_async_url(*parts))
 
 
@@ -92,7 +105,7 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
         "webserver": {"port": draft.port, "base_url": draft.base_url},
         "webserver_config": (draft.adopted or {}).get("webserver_config_content"),
         "database": _database(draft, name),
-        "sqlite": _sqlite(draft),
+        "sqlite": _sqlite(draft, host),
         "move": _move(draft, name),
         "move_is_unmarked": _move_is_unmarked(draft, name),
         "users": _users(draft),
@@ -240,7 +253,7 @@ def _health(draft: Draft, daemon: str) -> dict[str, Any]:
 
 def _environment_of(draft: Draft, host: Host, daemon: str) -> dict[str, str]:
     """The secrets of one daemon, and the connections and variables that the old daemons had in their environment."""
-    found = connections(draft)
+    found = connections(draft, host)
     environment = {
         environment_name(section, option): value
         for (section, option), (value, wanted) in derived_secrets(draft, (found.url, found.async_url)).items()
@@ -253,16 +266,13 @@ def _environment_of(draft: Draft, host: Host, daemon: str) -> dict[str, str]:
     for key, value in ((draft.adopted or {}).get("environment") or {}).items():
         if key.startswith(("AIRFLOW_CONN_", "AIRFLOW_VAR_")):
             environment[key] = value
-    if draft.database is not None and draft.database.ssl_mode.startswith("verify-"):
-        family = str(host.facts.get("os_family"))
-        environment["PGSSLROOTCERT"] = host.variables.get("airflow_ca_bundle") or CA_BUNDLES.get(family, DEFAULT_CA_BUNDLE)
     return dict(sorted(environment.items()))
 
 
-def _sqlite(draft: Draft) -> dict[str, Any] | None:
+def _sqlite(draft: Draft, host: Host) -> dict[str, Any] | None:
     if draft.database is not None:
         return None
-    found = connections(draft)
+    found = connections(draft, host)
     return {"path": draft.sqlite_path, "url": found.url, "async_url": found.async_url if draft.line >= 3 else None}
 
 
@@ -270,7 +280,7 @@ def _database(draft: Draft, name: str) -> dict[str, Any] | None:
     database = draft.database
     if database is None:
         return None
-    found = connections(draft)
+    found = connections(draft, draft.hosts[name])
     limit = _max_connections(draft)
     group = draft.groups["metadata_db"]
     alone = _is_alone(draft)
@@ -286,6 +296,7 @@ def _database(draft: Draft, name: str) -> dict[str, Any] | None:
         "user": database.user,
         "password": database.password,
         "ssl_mode": database.ssl_mode,
+        "ssl_root_cert": ssl_root_cert(draft, draft.hosts[name]),
         "url": found.url,
         "async_url": found.async_url if draft.line >= 3 else None,
         "on_this_host": name in group,

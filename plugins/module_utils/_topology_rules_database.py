@@ -183,6 +183,17 @@ def ssl_mode_is_known(draft: Draft) -> Iterator[str]:
         yield f"airflow_metadata_db_ssl_mode is {mode!r}: use one of {listed(SSL_MODES)}."
 
 
+def root_certificate_is_used(draft: Draft) -> Iterator[str]:
+    """Whoever names authorities wants the server to be verified."""
+    mode = draft.database.ssl_mode if draft.database else ""
+    hosts = [name for name in draft.airflow_hosts if draft.variable(name, "airflow_metadata_db_ssl_root_cert")]
+    if hosts and mode in SSL_MODES and not mode.startswith("verify-"):
+        yield (
+            f"airflow_metadata_db_ssl_root_cert of {listed(hosts)} is set, and airflow_metadata_db_ssl_mode {mode} verifies no "
+            "certificate: set verify-full, or remove the file's name."
+        )
+
+
 def adopted_on_one_host(draft: Draft) -> Iterator[str]:
     """One installation is taken over, where its tasks will run."""
     wanted = [name for name in draft.airflow_hosts if draft.variable(name, "airflow_adopt_home")]
@@ -334,6 +345,7 @@ RULES = (
     names_are_identifiers,
     host_is_plain,
     ssl_mode_is_known,
+    root_certificate_is_used,
     adopted_on_one_host,
     adopted_is_sound,
     adopted_environment_agrees,

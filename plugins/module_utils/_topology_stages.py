@@ -181,6 +181,7 @@ def _adopted_database(draft: Draft) -> Database:
         name=address.name,
         user=address.user,
         ssl_mode=draft.values["airflow_metadata_db_ssl_mode"] or address.ssl_mode or "prefer",
+        ssl_root_cert=address.options.get("sslrootcert", ""),
         password=address.password,
         options=address.further_options,
         async_url=environment.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC") or config.get("sql_alchemy_conn_async") or "",

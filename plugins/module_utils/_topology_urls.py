@@ -32,16 +32,31 @@ def server_url(driver: str, user: str, password: str, host: str, port: int, name
 
 
 def postgresql_url(
-    user: str, password: str, host: str, port: int, name: str, ssl_mode: str, further: Mapping[str, str] | None = None
+    user: str,
+    password: str,
+    host: str,
+    port: int,
+    name: str,
+    ssl_mode: str,
+    ssl_root_cert: str | None = None,
+    further: Mapping[str, str] | None = None,
 ) -> str:
     """The URL for psycopg2; `further` are options of libpq."""
+    tls = {"sslmode": ssl_mode, **({"sslrootcert": ssl_root_cert} if ssl_root_cert else {})}
     keepalives = {} if host in LOOPBACK else KEEPALIVES
-    return server_url("postgresql+psycopg2", user, password, host, port, name, {"sslmode": ssl_mode, **keepalives, **(further or {})})
+    return server_url("postgresql+psycopg2", user, password, host, port, name, {**tls, **keepalives, **(further or {})})
 
 
-def postgresql_async_url(user: str, password: str, host: str, port: int, name: str, ssl_mode: str) -> str:
-    """The URL for asyncpg, which knows neither `sslmode` nor libpq's keepalives."""
-    return server_url("postgresql+asyncpg", user, password, host, port, name, {"ssl": ssl_mode})
+def postgresql_async_url(user: str, password: str, host: str, port: int, name: str, ssl_mode: str, ssl_root_cert: str | None = None) -> str:
+    """The URL for asyncpg, which knows neither `sslmode` nor libpq's keepalives.
+
+    Its root certificate is no argument of its own, but an option within its argument `dsn`. The variable PGSSLROOTCERT would say it
+    too, and also to every task that connects to a server of its own.
+    """
+    query = {"ssl": ssl_mode}
+    if ssl_root_cert:
+        query["dsn"] = "postgresql://?" + urlencode({"sslrootcert": ssl_root_cert}, quote_via=quote)
+    return server_url("postgresql+asyncpg", user, password, host, port, name, query)
 
 
 def sqlite_url(path: str) -> str:
@@ -72,8 +87,8 @@ class ServerAddress:
 
     @property
     def further_options(self) -> dict[str, str]:
-        """The options besides the TLS mode."""
-        return {name: value for name, value in self.options.items() if name not in ("sslmode", "ssl")}
+        """The options besides those of TLS that have a place of their own."""
+        return {name: value for name, value in self.options.items() if name not in ("sslmode", "ssl", "sslrootcert")}
 
 
 def parse_server_url(url: str) -> ServerAddress:

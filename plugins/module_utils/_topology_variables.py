@@ -57,6 +57,7 @@ VARIABLES = {
         Variable("airflow_metadata_db_password", secret=True),
         Variable("airflow_metadata_db_port", "int"),
         Variable("airflow_metadata_db_ssl_mode"),
+        Variable("airflow_metadata_db_ssl_root_cert", "path", per_host=True),
         Variable("airflow_metadata_db_user"),
         Variable("airflow_package_index_url", per_host=True, secret=True),
         Variable("airflow_proxy_environment", "dict", per_host=True, secret=True),

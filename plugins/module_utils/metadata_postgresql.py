@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from ansible_collections.updraft.airflow.plugins.module_utils._database import about_certificate
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import (
     KEPT_SCHEMA,
     ColumnType,
@@ -185,7 +186,8 @@ class PostgresqlTarget:
         except psycopg2.Error as error:
             reason = " ".join(str(error).split())
             raise MoveError(
-                f"No connection to {self.place} ({reason}); check the server and the variables airflow_metadata_db_*."
+                f"No connection to {self.place} ({reason}{about_certificate(reason, asdict(connection))}); check the server and the "
+                "variables airflow_metadata_db_*."
             ) from None
         self._prepare()
 

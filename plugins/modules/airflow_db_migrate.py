@@ -64,6 +64,9 @@ options:
       ssl_mode:
         description: libpq's C(sslmode).
         type: str
+      ssl_root_cert:
+        description: File of the authorities that may have signed the server's certificate, for the modes that verify it.
+        type: path
   timeout:
     description: Seconds after which the migration is given up.
     type: int

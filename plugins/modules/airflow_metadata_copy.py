@@ -79,7 +79,7 @@ options:
     choices: [disable, allow, prefer, require, verify-ca, verify-full]
     default: prefer
   ssl_root_cert:
-    description: File of the authorities that may have signed the server's certificate.
+    description: File of the authorities that may have signed the server's certificate, for the modes that verify it.
     type: path
 """
 

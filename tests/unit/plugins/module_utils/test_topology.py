@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.updraft.airflow.plugins.filter.database_settings import database_settings
 from ansible_collections.updraft.airflow.plugins.module_utils.topology import Host
 from topology_inventory import (
     PYTHON_311,
@@ -359,10 +360,25 @@ def test_certificates_are_checked_against_the_hosts_authorities() -> None:
         "airflow_metadata_db_password": "x",
         "airflow_metadata_db_ssl_mode": "verify-full",
     }
-    assert daemon(plan(single(**external)), "scheduler")["environment"]["PGSSLROOTCERT"] == "/etc/ssl/certs/ca-certificates.crt"
-    own = plan(single(airflow_ca_bundle="/etc/own.pem", **external))
-    assert daemon(own, "scheduler")["environment"]["PGSSLROOTCERT"] == "/etc/own.pem"
-    assert "PGSSLROOTCERT" not in daemon(plan(server()), "scheduler")["environment"]
+    assert plan(single(**external))["database"]["ssl_root_cert"] == "/etc/ssl/certs/ca-certificates.crt"
+    trusting = single(airflow_ca_bundle="/etc/own.pem", **external)
+    assert plan(trusting)["database"]["ssl_root_cert"] == "/etc/own.pem"
+    named = plan(single(airflow_ca_bundle="/etc/own.pem", airflow_metadata_db_ssl_root_cert="/etc/db ca.pem", **external))
+    database = named["database"]
+    assert database["ssl_root_cert"] == database_settings(named)["ssl_root_cert"] == "/etc/db ca.pem"
+    assert "?sslmode=verify-full&sslrootcert=%2Fetc%2Fdb%20ca.pem&" in database["url"]
+    assert database["async_url"].endswith("?ssl=verify-full&dsn=postgresql%3A%2F%2F%3Fsslrootcert%3D%252Fetc%252Fdb%2520ca.pem")
+    environment = daemon(named, "scheduler")["environment"]
+    assert environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == database["url"]
+    assert environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC"] == database["async_url"]
+    # Tasks have servers of their own.
+    assert "PGSSLROOTCERT" not in environment
+
+
+def test_without_verification_no_certificate_is_named() -> None:
+    database = plan(server())["database"]
+    assert database["ssl_root_cert"] is None
+    assert "sslrootcert" not in database["url"] + database["async_url"]
 
 
 def test_two_hosts_that_run_compile_the_same_topology() -> None:

@@ -318,6 +318,14 @@ def test_a_server_database_is_taken_over_where_it_is() -> None:
     assert database["url"].endswith("&options=-csearch_path%3Daf")
 
 
+def test_the_authorities_of_a_server_taken_over_are_kept() -> None:
+    url = "postgresql://jane:x@db.example.org/airflow?sslmode=verify-full&sslrootcert=/home/jane/ca.pem"
+    database = plan(single(found=info(adopted=on_server(url)), airflow_adopt_home=OLD_HOME))["database"]
+    assert (database["ssl_mode"], database["ssl_root_cert"]) == ("verify-full", "/home/jane/ca.pem")
+    assert "sslrootcert=%2Fhome%2Fjane%2Fca.pem" in database["url"]
+    assert database["url"].count("sslrootcert") == 1
+
+
 def test_a_server_database_taken_over_stays_in_the_next_run() -> None:
     old = on_server(SERVER_URL)
     first = plan(single(found=info(adopted=old), airflow_adopt_home=OLD_HOME))

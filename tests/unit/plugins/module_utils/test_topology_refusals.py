@@ -380,6 +380,11 @@ DATABASE_CASES = {
         server(airflow_metadata_db_ssl_mode="yes"),
         "airflow_metadata_db_ssl_mode is 'yes': use one of disable, allow, prefer, require, verify-ca, verify-full.",
     ),
+    "authorities that nothing is verified by": (
+        server(airflow_metadata_db_ssl_root_cert="/etc/ca.pem", airflow_metadata_db_ssl_mode="require"),
+        "airflow_metadata_db_ssl_root_cert of h1 is set, and airflow_metadata_db_ssl_mode require verifies no certificate: set "
+        "verify-full, or remove the file's name.",
+    ),
 }
 
 ADOPTION_CASES = {

@@ -50,10 +50,13 @@ def test_only_the_wire_gets_keepalives() -> None:
 
 def test_asyncpg_gets_nothing_it_does_not_know() -> None:
     assert postgresql_async_url("a", "b", "db", 5432, "c", "verify-full") == "postgresql+asyncpg://a:b@db:5432/c?ssl=verify-full"
+    assert postgresql_async_url("a", "b", "db", 5432, "c", "verify-full", "/ca.pem") == (
+        "postgresql+asyncpg://a:b@db:5432/c?ssl=verify-full&dsn=postgresql%3A%2F%2F%3Fsslrootcert%3D%252Fca.pem"
+    )
 
 
 def test_further_options_are_kept() -> None:
-    url = postgresql_url("a", "b", "127.0.0.1", 5432, "c", "disable", {"options": "-csearch_path=x y"})
+    url = postgresql_url("a", "b", "127.0.0.1", 5432, "c", "disable", None, {"options": "-csearch_path=x y"})
     assert url.endswith("?sslmode=disable&options=-csearch_path%3Dx%20y")
     assert parse_server_url(url).further_options == {"options": "-csearch_path=x y"}
 
