@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
         folder = self._make_tmp_path()
         try:
             environments = [
-                {**environment, "locks": [self._send(lock, folder) for lock in environment["locks"]]}
+                {**environment, "locks": [self._send(lock, folder) for lock in environment.get("locks", [])]}
                 if environment["path"] in inspected["incomplete"]
                 else environment
                 for environment in arguments["environments"]

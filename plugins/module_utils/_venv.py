@@ -8,8 +8,9 @@ from __future__ import annotations
 import csv
 import glob
 import os
+import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.updraft.airflow.plugins.module_utils._command import last_lines
@@ -18,8 +19,37 @@ MARKER = ".updraft-complete"
 """Written last: an environment without it was never finished."""
 
 
+# An address with a login, in a text; and what uv says of a set of packages that cannot be had together.
+LOGIN = re.compile(r"(?<=://)[^/\s@]+@")
+MISFIT = re.compile(r"^error: (No solution found when resolving|Failed to build )", re.MULTILINE)
+# uv also calls a package not found when the index did not let it look, and a build failed that got no answer.
+NO_ANSWER = ("401 Unauthorized", "Failed to fetch", "error sending request", "the network was disabled")
+
+
 class InstallError(Exception):
     """An installation failed; the text is for the user."""
+
+
+class MisfitError(InstallError):
+    """Packages do not exist, do not go together, or cannot be built."""
+
+
+def login_of(url: str) -> str | None:
+    """User and password of an address as they stand in it, however they are written."""
+    login = url.partition("://")[2].rpartition("@")[0]
+    return login or None
+
+
+def without_logins(text: str, logins: Iterable[str]) -> str:
+    """A text for people, without what logs in at an index or a proxy."""
+    for login in logins:
+        text = text.replace(login, "***")
+    return LOGIN.sub("***@", text)
+
+
+def is_misfit(text: str) -> bool:
+    """Whether uv speaks of the packages, and not of an index that it could not ask."""
+    return bool(MISFIT.search(text)) and not any(words in text for words in NO_ANSWER)
 
 
 def find_damage(path: str) -> str | None:
@@ -81,8 +111,9 @@ class Installer:
     ) -> None:
         self.uv_home = uv_home
         self.uv_lock = uv_lock
-        self.environment = self._environment(variables, ca_bundle)
-        self.sources = self._sources(index_url, wheelhouse)
+        self.environment = self._environment(variables, None if wheelhouse else index_url, ca_bundle)
+        self.sources = ["--no-index", "--find-links", wheelhouse] if wheelhouse else []
+        self.logins = [login for login in map(login_of, (index_url or "", *variables.values())) if login]
 
     @property
     def uv(self) -> str:
@@ -90,18 +121,15 @@ class Installer:
         return os.path.join(self.uv_home, "bin", "uv")
 
     @staticmethod
-    def _environment(variables: Mapping[str, str], ca_bundle: str | None) -> dict[str, str]:
+    def _environment(variables: Mapping[str, str], index_url: str | None, ca_bundle: str | None) -> dict[str, str]:
         environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": os.path.expanduser("~"), "LANG": "C.UTF-8"}
         if ca_bundle:
             environment.update(SSL_CERT_FILE=ca_bundle, PIP_CERT=ca_bundle, UV_SYSTEM_CERTS="1")
         environment.update(variables)
+        if index_url:
+            # Every user of the host can read the arguments of a program, and the address may hold a password.
+            environment.update(UV_DEFAULT_INDEX=index_url, PIP_INDEX_URL=index_url)
         return environment
-
-    @staticmethod
-    def _sources(index_url: str | None, wheelhouse: str | None) -> list[str]:
-        if wheelhouse:
-            return ["--no-index", "--find-links", wheelhouse]
-        return ["--index-url", index_url] if index_url else []
 
     def install(self, environment: Mapping[str, Any]) -> dict[str, str]:
         """Make or repair one environment; returns the carried packages that were left out, with the reason. Raises InstallError."""
@@ -141,14 +169,23 @@ class Installer:
         if not carried:
             return {}
         try:
+            return self._carry_what_fits(python, path, carried)
+        except InstallError as error:
+            raise InstallError(
+                f"The packages of the old installation ({', '.join(carried)}) could not be looked for: make the package index reachable "
+                f"(airflow_package_index_url, airflow_proxy_environment, airflow_wheelhouse) and run again. {error}"
+            ) from None
+
+    def _carry_what_fits(self, python: str, path: str, carried: list[str]) -> dict[str, str]:
+        try:
             self._run(self._pip_install(python, [*carried, *self._pins(path)]))
             return {}
-        except InstallError:
+        except MisfitError:
             left_out = {}
         for package in carried:
             try:
                 self._run(self._pip_install(python, [package, *self._pins(path)]))
-            except InstallError as error:
+            except MisfitError as error:
                 left_out[package] = str(error)
         return left_out
 
@@ -187,6 +224,9 @@ class Installer:
 
     def _run(self, command: list[str]) -> None:
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, errors="replace", check=False)
-        if done.returncode != 0:
-            what = " ".join(command[1:4])
-            raise InstallError(f"{os.path.basename(command[0])} {what} failed: {last_lines(done.stderr or done.stdout)}")
+        if done.returncode == 0:
+            return
+        text = done.stderr or done.stdout
+        what = " ".join([os.path.basename(command[0]), *(word for word in command[1:3] if not word.startswith("-"))])
+        kind = MisfitError if is_misfit(text) else InstallError
+        raise kind(f"{what} failed: {without_logins(last_lines(text), self.logins)}")

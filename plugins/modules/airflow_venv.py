@@ -63,7 +63,10 @@ options:
         elements: str
         default: []
       carried:
-        description: Packages of an installation made by hand. One that does not go together with the others is left out and reported.
+        description:
+          - Packages of an installation made by hand.
+          - One that is not to be had, does not go together with the others or cannot be built is left out and reported. An index that does
+            not answer is a failure.
         type: list
         elements: str
         default: []
@@ -80,7 +83,9 @@ options:
     type: dict
     default: {}
   index_url:
-    description: Address of a package index to use in place of the public one.
+    description:
+      - Address of a package index to use in place of the public one.
+      - It may hold a user and a password, which no program gets as an argument and no message shows.
     type: str
   wheelhouse:
     description: A folder on the host with all wheels, for a host without network.
@@ -132,6 +137,7 @@ from ansible_collections.updraft.airflow.plugins.module_utils._venv import (
     Installer,
     InstallError,
     find_damage,
+    login_of,
 )
 
 
@@ -166,6 +172,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     parameters = module.params
+    hide_logins(module)
     damage: dict[str, str] = {}
     for environment in parameters["environments"]:
         reason = find_damage(environment["path"])
@@ -195,6 +202,14 @@ def main() -> None:
             module.fail_json(msg=str(error), incomplete=damage)
         seconds[path] = round(time.monotonic() - started, 1)
     module.exit_json(changed=True, incomplete=damage, seconds=seconds, left_out=left_out)
+
+
+def hide_logins(module: AnsibleModule) -> None:
+    """Addresses are shown among the arguments of a verbose run; what logs in there is not."""
+    for address in (module.params["index_url"], *module.params["variables"].values()):
+        login = login_of(str(address or ""))
+        if login:
+            module.no_log_values.add(login)
 
 
 def _install(installer: Installer, environment: dict[str, Any]) -> dict[str, str]:
