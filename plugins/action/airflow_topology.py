@@ -11,8 +11,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.updraft.airflow.plugins.module_utils._credentials import CredentialsFolder
+from ansible_collections.updraft.airflow.plugins.module_utils._failure import unforeseen
 from ansible_collections.updraft.airflow.plugins.module_utils._topology_model import COMPONENTS
 from ansible_collections.updraft.airflow.plugins.module_utils.topology import Host, Inputs, Topology, TopologyError, compile_topology
 
@@ -33,7 +35,14 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """`findings` is empty when there is a plan: a failure here would be hidden by `no_log`, so the role tells them."""
         super().run(tmp, task_vars)
-        task_vars = task_vars or {}
+        try:
+            return self._result(task_vars or {})
+        except (AnsibleError, OSError) as error:
+            return self._refusal([f"The topology could not be derived: {str(error).strip().rstrip('.')}."])
+        except Exception as error:
+            return self._refusal([f"The topology could not be derived: {unforeseen(error)}."])
+
+    def _result(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         current = str(task_vars["inventory_hostname"])
         own = self._own_variables(task_vars)
         inputs = self._inputs(task_vars, own, current)
@@ -79,7 +88,8 @@ class ActionModule(ActionBase):
 
     @staticmethod
     def _host(name: str, variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> Host:
-        return Host(name, variables, hostvars.get("ansible_facts", {}), hostvars.get(HOST_INFO, {}).get("airflow_host"))
+        found = hostvars.get(HOST_INFO, {})
+        return Host(name, variables, hostvars.get("ansible_facts", {}), found.get("airflow_host"), found.get("msg"))
 
     @staticmethod
     def _inventory_variables(hostvars: Mapping[str, Any]) -> dict[str, Any]:

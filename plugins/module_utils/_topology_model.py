@@ -33,6 +33,8 @@ class Host:
     variables: Mapping[str, Any]
     facts: Mapping[str, Any] = field(default_factory=dict)
     info: Mapping[str, Any] | None = None
+    failure: str | None = None
+    """Why it could not be read, where that is known."""
 
     @property
     def default_address(self) -> str | None:

@@ -25,7 +25,10 @@ NOT_YET = {
 def hosts_are_read(draft: Draft) -> Iterator[str]:
     """A topology of half the hosts would be a wrong one for the others."""
     for name in draft.used_hosts:
-        if draft.hosts[name].info is None or not draft.hosts[name].facts:
+        host = draft.hosts[name]
+        if host.info is None and host.failure:
+            yield f"{name} could not be looked at: {host.failure.rstrip('.')}."
+        elif host.info is None or not host.facts:
             yield f"{name} was not read in this run: it must be reachable, and the run must not be limited to other hosts."
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ._topology_model import COMPONENTS, Host, listed
@@ -194,7 +194,7 @@ def clean_hosts(hosts: Mapping[str, Host]) -> tuple[dict[str, Host], list[str]]:
                 variables[name] = variables[name] if value is None else value
             except ValueError as error:
                 wrong.setdefault(f"{name} {error}", []).append(host.name)
-        cleaned[host.name] = Host(host.name, variables, host.facts, host.info)
+        cleaned[host.name] = replace(host, variables=variables)
     return cleaned, [f"{problem} ({listed(names)})." for problem, names in wrong.items()]
 
 

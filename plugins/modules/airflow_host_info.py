@@ -14,7 +14,8 @@ description:
   - It only reads, and starts nothing but the Python interpreters of the system, each once. What runs is found in C(/proc), packages by
     their metadata, and an SQLite database is opened read-only.
   - A hand-made installation whose take-over is already recorded is not looked at again.
-  - The result holds secrets. Set C(no_log) on the task.
+  - The result holds secrets. Set C(no_log) on the task. C(msg) of a failure holds none; M(updraft.airflow.airflow_topology) tells it
+    where the task goes on nevertheless (C(failed_when)).
 author:
   - the updraft.airflow contributors (@updraft-airflow)
 attributes:
@@ -42,8 +43,9 @@ EXAMPLES = r"""
 - name: Look at the host
   updraft.airflow.airflow_host_info:
     adopt_home: /home/jane/airflow
-  register: host_info
+  register: __airflow_host
   no_log: true
+  failed_when: false
 """
 
 RETURN = r"""
@@ -88,11 +90,16 @@ import sqlite3
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.updraft.airflow.plugins.module_utils._failure import unforeseen
 from ansible_collections.updraft.airflow.plugins.module_utils.host_adopted import describe
 from ansible_collections.updraft.airflow.plugins.module_utils.host_interpreters import find_interpreters
 from ansible_collections.updraft.airflow.plugins.module_utils.host_restart import RESTART_FILE
 from ansible_collections.updraft.airflow.plugins.module_utils.host_sqlite import read_metadata
 from ansible_collections.updraft.airflow.plugins.module_utils.host_state import read_installation
+
+
+class HostInfoError(Exception):
+    """Something of this collection's own cannot be read; the text is for the user, and holds no secret."""
 
 
 def free_mb(path: str) -> int:
@@ -117,10 +124,18 @@ def already_taken_over(installation: dict[str, Any] | None, adopt_home: str) -> 
     return ((installation or {}).get("adopted") or {}).get("home") == adopt_home
 
 
+def read_record(config_dir: str) -> dict[str, Any] | None:
+    """What this collection installed before. Raises HostInfoError."""
+    try:
+        return read_installation(config_dir)
+    except (OSError, ValueError) as error:
+        raise HostInfoError(f"The record of the installation in {config_dir} cannot be read ({error}); repair it, or restore it") from None
+
+
 def look(parameters: dict[str, Any]) -> dict[str, Any]:
     """Everything the module returns."""
     pythons = find_interpreters()
-    installation = read_installation(parameters["config_dir"])
+    installation = read_record(parameters["config_dir"])
     adopt_home = parameters["adopt_home"]
     adopted = None
     if adopt_home:
@@ -146,7 +161,7 @@ def read_database(path: str | None, adopted: dict[str, Any] | None) -> dict[str,
         return read_metadata(path)
     except (sqlite3.Error, OSError) as error:
         if adopted is None:
-            raise
+            raise HostInfoError(f"The metadata database {path} cannot be read ({error}); repair it, or restore it") from None
         adopted["problems"].append(f"The metadata database {path} cannot be read ({error}); repair it or correct sql_alchemy_conn.")
         return None
 
@@ -163,8 +178,10 @@ def main() -> None:
     )
     try:
         found = look(module.params)
-    except (sqlite3.Error, OSError, ValueError) as error:
-        module.fail_json(msg=f"The host could not be looked at: {error}")
+    except (HostInfoError, OSError) as error:
+        module.fail_json(msg=str(error))
+    except Exception as error:
+        module.fail_json(msg=unforeseen(error))
     module.exit_json(changed=False, airflow_host=found)
 
 

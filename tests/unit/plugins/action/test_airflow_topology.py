@@ -14,7 +14,7 @@ from unittest.mock import MagicMock
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
+from ansible.template import Templar, trust_as_template
 from ansible_collections.updraft.airflow.plugins.action.airflow_topology import ActionModule, known_names
 
 FACTS = {"distribution": "Debian", "distribution_major_version": "13", "os_family": "Debian", "processor_vcpus": 2, "memtotal_mb": 4096}
@@ -151,6 +151,32 @@ def test_a_host_that_was_not_read_is_told(tmp_path: Path) -> None:
     play = Play(tmp_path, {"h1": {}, "h2": {}}, {group: ["h1"] for group in ALL} | {"airflow": ["h1", "h2"], "airflow_triggerer": ["h2"]})
     del play.hostvars["h2"]["__airflow_host"]
     assert "h2 was not read in this run" in play.run("h1")["findings"][0]
+
+
+def test_why_a_host_was_not_read_is_told(single: Play) -> None:
+    single.hostvars["h1"]["__airflow_host"] = {"failed": True, "msg": "The record of the installation in /etc/airflow cannot be read (x)"}
+    assert single.run("h1")["findings"] == ["h1 could not be looked at: The record of the installation in /etc/airflow cannot be read (x)."]
+
+
+def test_an_unforeseen_error_is_told_without_the_value_it_quotes(single: Play) -> None:
+    single.hostvars["h1"]["__airflow_host"] = {"airflow_host": {**INFO, "pythons": [{"path": "/x", "version": {"s3cret": 1}}]}}
+    result = single.run("h1")
+    assert (result["plan"], result.get("failed")) == (None, None)
+    (finding,) = result["findings"]
+    assert finding.startswith("The topology could not be derived: TypeError in ")
+    assert finding.endswith("; this is a mistake of the collection, please report it.")
+    assert "s3cret" not in finding
+
+
+def test_an_undefined_variable_is_told(single: Play) -> None:
+    (finding,) = single.run("h1", airflow_user=trust_as_template("{{ nobody_said }}"))["findings"]
+    assert finding == "The topology could not be derived: 'nobody_said' is undefined."
+
+
+def test_a_credentials_folder_that_cannot_be_written_is_told(single: Play, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (finding,) = single.run("h1", airflow_credentials_dir=str(tmp_path / "file"))["findings"]
+    assert finding == f"The topology could not be derived: [Errno 17] File exists: '{tmp_path}/file'."
 
 
 def test_variables_of_all_roles_are_known() -> None:

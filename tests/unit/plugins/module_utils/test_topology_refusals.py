@@ -113,6 +113,12 @@ HOST_CASES = {
         inventory({"h1": ALL, "h2": "triggerer"}, details={"h2": Host("h2", {}, {}, None)}),
         "h2 was not read in this run: it must be reachable, and the run must not be limited to other hosts.",
     ),
+    "a host that could not be looked at": (
+        inventory(
+            {"h1": ALL, "h2": "triggerer"}, details={"h2": Host("h2", {}, facts(), None, "The record cannot be read (x); repair it")}
+        ),
+        "h2 could not be looked at: The record cannot be read (x); repair it.",
+    ),
     "no systemd": (
         server(found=info(systemd=False)),
         "h1 does not run systemd, which starts and stops the daemons: use a host that does.",

@@ -136,6 +136,28 @@ def test_what_was_taken_over_is_not_scanned_again(look: Callable[..., dict[str, 
     assert found["installation"] == {**record, "environment": {}}
 
 
+@pytest.mark.parametrize(
+    ("record", "sentence"),
+    [
+        (
+            "{",
+            "The record of the installation in {etc} cannot be read (Expecting property name enclosed in double quotes: line 1 column 2 ",
+        ),
+        (
+            '{"engine": "sqlite", "database": {"path": "/none/a.db"}}',
+            "The metadata database /none/a.db cannot be read ([Errno 2] No such file or directory: '/none/a.db'); repair it",
+        ),
+        ("[]", "TypeError in host_state.py, line "),
+    ],
+    ids=["no JSON", "no database", "unforeseen"],
+)
+def test_what_cannot_be_read_is_a_sentence(record: str, sentence: str, run_module: RunModule, tmp_path: Path) -> None:
+    (tmp_path / "installation.json").write_text(record)
+    result = run_module("airflow_host_info", home=str(tmp_path), config_dir=str(tmp_path))
+    assert result["failed"] is True
+    assert result["msg"].startswith(sentence.replace("{etc}", str(tmp_path)))
+
+
 def test_the_own_sqlite_database_is_what_a_move_reads(look: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     database = tmp_path / "own.db"
     with sqlite3.connect(database) as connection:
