@@ -19,7 +19,7 @@ from ._topology_rules_values import scheduler_health_port
 from ._topology_rules_versions import find_python, move_host, moves, source_environment_version, source_python
 from ._topology_secrets import derived_secrets, needs_admin, readers
 from ._topology_settings import CONFIG_DIR, base_path, folders
-from ._topology_stages import number_setting, setting, source_version
+from ._topology_stages import candidate_clusters, number_setting, setting, source_version
 from .airflow_options import environment_name
 
 JOB_TYPES = {"scheduler": "SchedulerJob", "dag_processor": "DagProcessorJob", "triggerer": "TriggererJob"}
@@ -304,6 +304,7 @@ def _database(draft: Draft, name: str) -> dict[str, Any] | None:
         "settings": sizing.postgresql_settings(machine, server.name in draft.airflow_hosts, limit) if database.managed else {},
         "hba": _hba(draft) if database.managed else [],
         "listen_addresses": _listen_addresses(server, alone) if database.managed else "",
+        "config_dir": next((cluster["config_dir"] for cluster in candidate_clusters(draft) if database.managed), None),
     }
 
 

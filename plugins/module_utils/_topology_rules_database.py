@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from . import _topology_versions as versions
 from ._topology_model import Draft, listed
-from ._topology_stages import SERVER_ENGINES, adopted_engine
+from ._topology_stages import SERVER_ENGINES, adopted_engine, candidate_clusters
 from ._topology_urls import LOOPBACK
 
 ENGINES = ("postgresql", "sqlite")
@@ -132,13 +132,15 @@ def external_server_is_reachable(draft: Draft) -> Iterator[str]:
 
 
 def postgresql_is_new_enough(draft: Draft) -> Iterator[str]:
-    """The distribution's PostgreSQL, where it is the one to be installed."""
+    """The cluster that is there, or the distribution's PostgreSQL where it is the one to be installed."""
     server = draft.database.version if draft.database else None
     oldest = versions.POSTGRESQL[draft.line][0]
     if server is not None and server < oldest:
         host = draft.groups["metadata_db"][0]
+        there = [cluster["name"] for cluster in candidate_clusters(draft)]
+        what = f"the cluster {there[0]} of {host} is older" if there else f"{host}'s distribution has {server}"
         yield (
-            f"Airflow {draft.version} needs PostgreSQL {oldest} or newer, and {host}'s distribution has {server}: use a newer distribution "
+            f"Airflow {draft.version} needs PostgreSQL {oldest} or newer, and {what}: use a newer {'one' if there else 'distribution'} "
             "there, or another server by airflow_metadata_db_host."
         )
 
@@ -149,6 +151,33 @@ def postgresql_is_tested(draft: Draft) -> Iterator[str]:
     newest = versions.POSTGRESQL[draft.line][1]
     if server is not None and server > newest:
         yield f"{draft.groups['metadata_db'][0]} gets PostgreSQL {server}; upstream tests Airflow {draft.version} up to {newest}."
+
+
+def cluster_is_certain(draft: Draft) -> Iterator[str]:
+    """Somebody else's cluster would be given Airflow's settings."""
+    clusters = candidate_clusters(draft)
+    if draft.database is not None and draft.database.managed and len(clusters) > 1:
+        host = draft.groups["metadata_db"][0]
+        yield (
+            f"{host} has several PostgreSQL clusters ({listed(cluster['name'] for cluster in clusters)}), and which one is meant is not "
+            "guessed: remove the others (pg_dropcluster), or make the role and the database in one of them yourself and name it by "
+            "airflow_metadata_db_managed (false), airflow_metadata_db_host, airflow_metadata_db_port and airflow_metadata_db_password."
+        )
+
+
+def cluster_serves_others(draft: Draft) -> Iterator[str]:
+    """Warnings: a server with a life of its own."""
+    if draft.database is None or not draft.database.managed:
+        return
+    for cluster in candidate_clusters(draft):
+        if not cluster["own"] and cluster["databases"]:
+            host = draft.groups["metadata_db"][0]
+            folder = cluster["config_dir"]
+            yield (
+                f"{host} has a PostgreSQL cluster with databases of others ({cluster['name']}): {folder}/conf.d/airflow.conf and rules in "
+                f"{folder}/pg_hba.conf are written there, its port becomes {draft.database.port}, and it is "
+                "restarted."
+            )
 
 
 def names_are_identifiers(draft: Draft) -> Iterator[str]:
@@ -342,6 +371,7 @@ RULES = (
     database_stays,
     external_server_is_reachable,
     postgresql_is_new_enough,
+    cluster_is_certain,
     names_are_identifiers,
     host_is_plain,
     ssl_mode_is_known,
@@ -358,5 +388,5 @@ RULES = (
     adopted_dags_are_readable,
     adopt_dags_is_known,
 )
-WARNINGS = (postgresql_is_tested,)
+WARNINGS = (postgresql_is_tested, cluster_serves_others)
 NOTES = (packages_are_left, users_have_no_password, auth_manager_is_replaced)

@@ -203,7 +203,7 @@ def _named_database(draft: Draft) -> Database:
         user=values["airflow_metadata_db_user"],
         # On one machine there is no wire to encrypt.
         ssl_mode=values["airflow_metadata_db_ssl_mode"] or ("disable" if managed and host in LOOPBACK else "prefer"),
-        version=_system_postgresql(draft) if managed else None,
+        version=_managed_version(draft) if managed else None,
     )
 
 
@@ -214,8 +214,18 @@ def _group_address(draft: Draft) -> str:
     return draft.hosts[group[0]].address or group[0]
 
 
-def _system_postgresql(draft: Draft) -> int | None:
+def candidate_clusters(draft: Draft) -> list[Mapping[str, Any]]:
+    """The PostgreSQL clusters on the group's host that could be meant: its own one, or else any."""
     group = draft.groups["metadata_db"]
+    clusters = list((draft.hosts[group[0]].info or {}).get("postgresql_clusters") or []) if group else []
+    return [cluster for cluster in clusters if cluster["own"]] or clusters
+
+
+def _managed_version(draft: Draft) -> int | None:
+    """The cluster's that is there, else that of the distribution's package."""
+    group = draft.groups["metadata_db"]
+    for cluster in candidate_clusters(draft)[:1]:
+        return int(cluster["name"].partition("/")[0].partition(".")[0])
     key = versions.system_key(draft.hosts[group[0]].facts) if group else None
     return versions.SYSTEM_POSTGRESQL.get(key) if key else None
 

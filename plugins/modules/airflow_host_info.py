@@ -82,6 +82,11 @@ airflow_host:
         - What the SQLite database holds that a move would read. None when there is no SQLite database.
         - C(import_errors) are the files that do not parse today.
       type: dict
+    postgresql_clusters:
+      description: The PostgreSQL clusters below C(/etc/postgresql), with C(name), C(config_dir), C(own) (whether it serves this
+        collection's database) and C(databases) (how many somebody made).
+      type: list
+      elements: dict
 """
 
 import os
@@ -93,6 +98,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.updraft.airflow.plugins.module_utils._failure import unforeseen
 from ansible_collections.updraft.airflow.plugins.module_utils.host_adopted import describe
 from ansible_collections.updraft.airflow.plugins.module_utils.host_interpreters import find_interpreters
+from ansible_collections.updraft.airflow.plugins.module_utils.host_postgresql import find_clusters
 from ansible_collections.updraft.airflow.plugins.module_utils.host_restart import RESTART_FILE
 from ansible_collections.updraft.airflow.plugins.module_utils.host_sqlite import read_metadata
 from ansible_collections.updraft.airflow.plugins.module_utils.host_state import read_installation
@@ -150,6 +156,7 @@ def look(parameters: dict[str, Any]) -> dict[str, Any]:
         "installation": installation,
         "adopted": adopted,
         "metadata": read_database(sqlite_path(installation, adopted), adopted),
+        "postgresql_clusters": find_clusters(),
     }
 
 

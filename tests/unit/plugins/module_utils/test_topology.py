@@ -15,6 +15,7 @@ from topology_inventory import (
     PYTHON_312,
     PYTHON_313,
     MemoryStore,
+    cluster,
     compiled,
     daemon,
     facts,
@@ -379,6 +380,40 @@ def test_without_verification_no_certificate_is_named() -> None:
     database = plan(server())["database"]
     assert database["ssl_root_cert"] is None
     assert "sslrootcert" not in database["url"] + database["async_url"]
+
+
+def test_a_cluster_of_others_is_used_with_a_warning() -> None:
+    result = plan(server(found=info(postgresql_clusters=[cluster("15/main", databases=1)])))
+    assert result["database"]["config_dir"] == "/etc/postgresql/15/main"
+    assert result["warnings"] == [
+        "h1 has a PostgreSQL cluster with databases of others (15/main): /etc/postgresql/15/main/conf.d/airflow.conf and rules in "
+        "/etc/postgresql/15/main/pg_hba.conf are written there, its port becomes 5432, and it is restarted."
+    ]
+
+
+@pytest.mark.parametrize(
+    "clusters",
+    [
+        [cluster("15/main")],
+        [cluster("15/main", own=True, databases=3)],
+        [cluster("15/main", own=True, databases=3), cluster("17/main", databases=1)],
+    ],
+    ids=["unused", "own", "own and another"],
+)
+def test_the_own_or_an_unused_cluster_is_used_without_a_word(clusters: list[dict[str, Any]]) -> None:
+    result = plan(server(found=info(postgresql_clusters=clusters)))
+    assert (result["database"]["config_dir"], result["warnings"]) == ("/etc/postgresql/15/main", [])
+
+
+def test_clusters_beside_a_server_of_others_do_not_matter() -> None:
+    named = {"airflow_metadata_db_host": "127.0.0.1", "airflow_metadata_db_password": "x", "airflow_metadata_db_managed": False}
+    clusters = [cluster("15/main"), cluster("17/main", databases=2)]
+    result = plan(server(found=info(postgresql_clusters=clusters), **named))
+    assert (result["database"]["config_dir"], result["database"]["managed"], result["warnings"]) == (None, False, [])
+
+
+def test_a_server_that_is_not_there_yet_has_no_folder() -> None:
+    assert plan(server())["database"]["config_dir"] is None
 
 
 def test_two_hosts_that_run_compile_the_same_topology() -> None:

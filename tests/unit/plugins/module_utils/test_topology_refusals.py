@@ -15,6 +15,7 @@ from topology_inventory import (
     PYTHON_313,
     MemoryStore,
     adopted,
+    cluster,
     facts,
     findings,
     info,
@@ -385,6 +386,17 @@ DATABASE_CASES = {
     "TLS mode": (
         server(airflow_metadata_db_ssl_mode="yes"),
         "airflow_metadata_db_ssl_mode is 'yes': use one of disable, allow, prefer, require, verify-ca, verify-full.",
+    ),
+    "several PostgreSQL clusters": (
+        server(found=info(postgresql_clusters=[cluster("15/main"), cluster("17/main", databases=2)])),
+        "h1 has several PostgreSQL clusters (15/main, 17/main), and which one is meant is not guessed: remove the others (pg_dropcluster), "
+        "or make the role and the database in one of them yourself and name it by airflow_metadata_db_managed (false), "
+        "airflow_metadata_db_host, airflow_metadata_db_port and airflow_metadata_db_password.",
+    ),
+    "an old PostgreSQL cluster": (
+        server(found=info(postgresql_clusters=[cluster("13/main")])),
+        "Airflow 3.3.2 needs PostgreSQL 14 or newer, and the cluster 13/main of h1 is older: use a newer one there, or another server by "
+        "airflow_metadata_db_host.",
     ),
     "authorities that nothing is verified by": (
         server(airflow_metadata_db_ssl_root_cert="/etc/ca.pem", airflow_metadata_db_ssl_mode="require"),

@@ -65,6 +65,11 @@ def info(**changed: Any) -> dict[str, Any]:
     }
 
 
+def cluster(name: str, own: bool = False, databases: int = 0) -> dict[str, Any]:
+    """A PostgreSQL cluster on a host."""
+    return {"name": name, "config_dir": f"/etc/postgresql/{name}", "own": own, "databases": databases}
+
+
 def adopted(version: str = "2.11.2", **changed: Any) -> dict[str, Any]:
     """An installation that somebody made with a tutorial."""
     return {

@@ -1,0 +1,54 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The PostgreSQL clusters of a host, in the folders that Debian keeps them in. Files are read, no server is asked."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from typing import Any
+
+CONFIGURATIONS = "/etc/postgresql"
+OWN_SETTINGS = os.path.join("conf.d", "airflow.conf")
+"""Written by the role metadata_db, into a cluster that it serves from."""
+
+DATA_DIRECTORY = re.compile(r"^\s*data_directory\s*=?\s*'([^']+)'", re.MULTILINE)
+FIRST_OWN_OID = 16384
+"""Databases that people make are numbered from here on; lower ones come with the server."""
+
+
+def find_clusters(configurations: str = CONFIGURATIONS) -> list[dict[str, Any]]:
+    """Each with `name`, `config_dir`, whether it is this collection's `own`, and the number of `databases` that somebody made."""
+    paths = sorted(glob.glob(os.path.join(glob.escape(configurations), "[0-9]*", "*", "postgresql.conf")))
+    return [_describe(path) for path in paths]
+
+
+def _describe(path: str) -> dict[str, Any]:
+    folder = os.path.dirname(path)
+    version, name = folder.split(os.sep)[-2:]
+    return {
+        "name": f"{version}/{name}",
+        "config_dir": folder,
+        "own": os.path.exists(os.path.join(folder, OWN_SETTINGS)),
+        "databases": _databases(_data_directory(path)),
+    }
+
+
+def _data_directory(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as handle:
+            found = DATA_DIRECTORY.findall(handle.read())
+    except OSError:
+        found = []
+    # The last word counts, as for the server.
+    return str(found[-1]) if found else os.path.dirname(path)
+
+
+def _databases(data_directory: str) -> int:
+    try:
+        names = os.listdir(os.path.join(data_directory, "base"))
+    except OSError:
+        return 0
+    return sum(name.isdigit() and int(name) >= FIRST_OWN_OID for name in names)

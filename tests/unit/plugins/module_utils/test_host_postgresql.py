@@ -1,0 +1,45 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PostgreSQL clusters, found by their files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.updraft.airflow.plugins.module_utils.host_postgresql import find_clusters
+
+
+def make_cluster(folder: Path, name: str, *oids: int, own: bool = False) -> dict[str, Any]:
+    """The files of a cluster as Debian lays them out, and what is to be found of it."""
+    configuration, data = folder / "etc" / name, folder / "lib" / name
+    (configuration / "conf.d").mkdir(parents=True)
+    for oid in (1, 4, 13757, *oids):
+        (data / "base" / str(oid)).mkdir(parents=True)
+    (data / "base" / "pgsql_tmp").mkdir()
+    settings = f"#data_directory = '/elsewhere'\ndata_directory = '{data}'\t\t# use data in another directory\n"
+    (configuration / "postgresql.conf").write_text(settings)
+    if own:
+        (configuration / "conf.d" / "airflow.conf").write_text("port = 5432\n")
+    return {"name": name, "config_dir": str(configuration), "own": own, "databases": len(oids)}
+
+
+def test_a_host_without_a_server(tmp_path: Path) -> None:
+    assert find_clusters(str(tmp_path / "etc")) == []
+
+
+def test_clusters_with_and_without_databases(tmp_path: Path) -> None:
+    expected = [
+        make_cluster(tmp_path, "15/main"),
+        make_cluster(tmp_path, "15/other", 16384, 24601),
+        make_cluster(tmp_path, "17/main", 16388, own=True),
+    ]
+    assert find_clusters(str(tmp_path / "etc")) == expected
+
+
+def test_a_cluster_without_its_data_has_no_databases(tmp_path: Path) -> None:
+    configuration = tmp_path / "etc" / "15" / "main"
+    configuration.mkdir(parents=True)
+    (configuration / "postgresql.conf").write_text("port = 5432\n")
+    assert find_clusters(str(tmp_path / "etc")) == [{"name": "15/main", "config_dir": str(configuration), "own": False, "databases": 0}]
