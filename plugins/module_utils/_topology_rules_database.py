@@ -12,6 +12,7 @@ from . import _topology_versions as versions
 from ._topology_model import Draft, listed
 from ._topology_stages import SERVER_ENGINES, adopted_engine, candidate_clusters
 from ._topology_urls import LOOPBACK
+from ._topology_webserver_config import lost_imports
 
 ENGINES = ("postgresql", "sqlite")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -323,6 +324,16 @@ def adopted_dags_are_readable(draft: Draft) -> Iterator[str]:
         )
 
 
+def adopted_webserver_config_fits(draft: Draft) -> Iterator[str]:
+    """An edited webserver_config.py is carried over as it is."""
+    adopted = draft.adopted or {}
+    if not draft.taking_over or draft.line < 3:
+        return
+    for line, module, advice in lost_imports(adopted.get("webserver_config_content") or ""):
+        place = f"{adopted.get('webserver_config')} on {draft.adopted_on}, line {line}"
+        yield f"{place}, imports {module}, which Airflow 3 does not have: {advice}."
+
+
 def adopted_environment_is_read(draft: Draft) -> Iterator[str]:
     """Settings in an environment that cannot be read would be lost without a word."""
     for host in draft.hosts.values():
@@ -386,6 +397,7 @@ RULES = (
     adopted_server_stays,
     adopted_server_is_complete,
     adopted_dags_are_readable,
+    adopted_webserver_config_fits,
     adopt_dags_is_known,
 )
 WARNINGS = (postgresql_is_tested, cluster_serves_others)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import grp
 import json
@@ -34,6 +35,7 @@ FERNET_KEY = (("core", "fernet_key"),)
 WEBSERVER_CONFIG = (("fab", "config_file"), ("webserver", "config_file"))
 WEBSERVER_PORT = (("api", "port"), ("webserver", "web_server_port"))
 DEFAULT_WEBSERVER_CONFIG = ("airflow", "config_templates", "default_webserver_config.py")
+DEFAULT_IMPORTS = ("__future__", "os", "flask_appbuilder.const", "flask_appbuilder.security.manager", "airflow.www.fab_security.manager")
 SIMPLE_AUTH_MANAGER = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
 
 
@@ -150,12 +152,29 @@ def _folder(settings: Settings, home: str, default: str, *names: tuple[str, str]
 
 
 def _webserver_config(settings: Settings, home: str, source: Source | None) -> dict[str, str | None]:
-    """Path and content of webserver_config.py; no content where it is the one that Airflow wrote by itself."""
+    """Path and content of webserver_config.py; no content where it says no more than the one that Airflow writes."""
     path = absolute(settings.get(*WEBSERVER_CONFIG, default="webserver_config.py"), home)
     content = _text(path)
-    if content is not None and source is not None and content == _text(os.path.join(source.site, *DEFAULT_WEBSERVER_CONFIG)):
-        content = None
+    if content is not None and source is not None:
+        default = _text(os.path.join(source.site, *DEFAULT_WEBSERVER_CONFIG)) or ""
+        content = None if _statements(content) <= _statements(default) else content
     return {"webserver_config": path if os.path.isfile(path) else None, "webserver_config_content": content}
+
+
+def _statements(content: str) -> set[str]:
+    """What a Python file says, without comments, texts and the imports of Airflow's own file, which differ between its versions."""
+    try:
+        return {ast.dump(node) for node in ast.parse(content).body if not _says_nothing(node)}
+    except (SyntaxError, ValueError):
+        return {content}
+
+
+def _says_nothing(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Import):
+        return all(alias.name in DEFAULT_IMPORTS for alias in node.names)
+    if isinstance(node, ast.ImportFrom):
+        return node.module in DEFAULT_IMPORTS
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _text(path: str) -> str | None:

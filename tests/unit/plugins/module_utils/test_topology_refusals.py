@@ -608,6 +608,58 @@ CASES = {
 }
 
 
+OLD_CONFIG = f"{OLD_HOME}/webserver_config.py"
+OVERRIDE = "FabAirflowSecurityManagerOverride from airflow.providers.fab.auth_manager.security_manager.override"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            "import os\nfrom airflow.www.security import AirflowSecurityManager\n",
+            f"line 2, imports airflow.www.security, which Airflow 3 does not have: import {OVERRIDE} instead.",
+        ),
+        (
+            "from airflow.www.fab_security.manager import AUTH_LDAP\n",
+            "line 1, imports airflow.www.fab_security.manager, which Airflow 3 does not have: import AUTH_DB and its like from "
+            "flask_appbuilder.const instead.",
+        ),
+        (
+            "\n\nimport airflow.www.app\n",
+            "line 3, imports airflow.www.app, which Airflow 3 does not have: import airflow.providers.fab.www.app instead, in a try "
+            "statement with the old one while 2.x reads the file.",
+        ),
+        (
+            "from airflow import www\n",
+            "line 1, imports airflow.www, which Airflow 3 does not have: import airflow.providers.fab.www instead",
+        ),
+        (
+            "def f():\n    from airflow.www import decorators\n",
+            "line 2, imports airflow.www.decorators, which Airflow 3 does not have: remove it, nothing takes its place.",
+        ),
+    ],
+)
+def test_a_webserver_config_that_airflow_3_cannot_import_is_refused(content: str, said: str) -> None:
+    old: dict[str, Any] = {"webserver_config": OLD_CONFIG, "webserver_config_content": content}
+    (finding,) = findings(taking_over(wanted={"airflow_version": "3.3.2"}, **old))
+    assert finding.startswith(f"{OLD_CONFIG} on h1, {said}")
+    assert plan(taking_over(**old))["webserver_config"] == content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "from flask_appbuilder.const import AUTH_DB\nfrom airflow.wwwidgets import x\n",
+        "try:\n    from airflow.providers.fab.www.app import create_app\nexcept ImportError:\n    from airflow.www.app import create_app\n",
+        "# from airflow.www.security import x\n",
+    ],
+    ids=["others", "both ways", "comment"],
+)
+def test_a_webserver_config_that_airflow_3_can_import_passes(content: str) -> None:
+    old: dict[str, Any] = {"webserver_config": OLD_CONFIG, "webserver_config_content": content}
+    assert plan(taking_over(wanted={"airflow_version": "3.3.2"}, **old))["webserver_config"] == content
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_refusal_is_one_clear_sentence(name: str) -> None:
     inputs, sentence = CASES[name]

@@ -82,6 +82,51 @@ def test_after_an_interrupted_run_the_daemons_are_known_as_they_were(
     assert {**before, "daemons": []} == after
 
 
+DEFAULT_CONFIG = """# A comment
+\"\"\"A text.\"\"\"
+from __future__ import annotations
+import os
+from flask_appbuilder.const import AUTH_DB
+basedir = os.path.abspath(os.path.dirname(__file__))
+WTF_CSRF_ENABLED = True
+WTF_CSRF_TIME_LIMIT = None
+AUTH_TYPE = AUTH_DB
+# AUTH_ROLE_PUBLIC = 'Public'
+"""
+FORMER_CONFIG = """import os
+from airflow.www.fab_security.manager import AUTH_DB
+basedir = os.path.abspath(os.path.dirname(__file__))
+WTF_CSRF_ENABLED = True
+AUTH_TYPE = AUTH_DB
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "is_edited"),
+    [
+        (DEFAULT_CONFIG, False),
+        (DEFAULT_CONFIG.replace("A comment", "Another"), False),
+        (FORMER_CONFIG, False),
+        (DEFAULT_CONFIG + "AUTH_ROLE_PUBLIC = 'Public'\n", True),
+        (DEFAULT_CONFIG.replace("True", "False"), True),
+        (DEFAULT_CONFIG + "import mine\n", True),
+        (DEFAULT_CONFIG + "else\n", True),
+    ],
+    ids=["as it was made", "comment", "of a former version", "added", "changed", "import", "broken"],
+)
+def test_only_an_edited_webserver_config_is_carried(
+    content: str, is_edited: bool, look: Callable[..., dict[str, Any]], old_airflow: Any
+) -> None:
+    old_airflow.make_database()
+    templates = old_airflow.site / "airflow" / "config_templates"
+    templates.mkdir(parents=True, exist_ok=True)
+    (templates / "default_webserver_config.py").write_text(DEFAULT_CONFIG)
+    (old_airflow.home / "webserver_config.py").write_text(content)
+    old_airflow.start("scheduler")
+    adopted = look(adopt_home=str(old_airflow.home))["adopted"]
+    assert adopted["webserver_config_content"] == (content if is_edited else None)
+
+
 def test_users_of_simple_auth_manager(look: Callable[..., dict[str, Any]], old_airflow: Any) -> None:
     (old_airflow.site / "apache_airflow-2.11.2.dist-info").rename(old_airflow.site / "apache_airflow-3.3.2.dist-info")
     metadata = old_airflow.site / "apache_airflow-3.3.2.dist-info" / "METADATA"
