@@ -152,7 +152,8 @@ def run_site(installation: Installation) -> Any:
         # Of several installations in the inventory, this one's groups say which it is.
         groups = [f"--extra-vars={name}={installation.variables[name]}" for name in GROUPS if name in installation.variables]
         words = ["--inventory", str(inventory_dir()), *groups, *arguments, "updraft.airflow.site"]
-        log = CHECKOUT / ".cache" / "site" / os.environ["MOLECULE_SCENARIO_NAME"] / f"{installation.name}.log"
+        name = "".join([installation.name, *arguments])
+        log = CHECKOUT / ".cache" / "site" / os.environ["MOLECULE_SCENARIO_NAME"] / f"{name}.log"
         return playbook.run(words, installation.name, log)
 
     return run

@@ -62,5 +62,5 @@ def test_an_installation_on_sqlite_grows_to_postgresql(installation: Installatio
 
     started = hosts.start_times(installation.host)
     again = run_site()
-    assert again.failed == 0 and again.changed == 0, again.in_words()
+    assert (again.failed, again.changed) == (0, 0), again.in_words()
     assert hosts.start_times(installation.host) == started
