@@ -102,6 +102,7 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
         "daemons": daemons,
         "cli_environment": {key: value for daemon in daemons for key, value in daemon["environment"].items()},
         "settings": draft.settings if daemons else {},
+        "parse_environment": _parse_environment(draft) if daemons else {},
         "webserver": {"port": draft.port, "base_url": draft.base_url},
         "webserver_config": (draft.adopted or {}).get("webserver_config_content"),
         "database": _database(draft, name),
@@ -368,6 +369,17 @@ def _move(draft: Draft, name: str) -> dict[str, Any] | None:
     if not moves(draft):
         return None
     return {"source": _source(draft), "target_version": draft.version, "on_this_host": move_host(draft) == name}
+
+
+def _parse_environment(draft: Draft) -> dict[str, str]:
+    """The settings as environment variables, for what parses DAGs before airflow.cfg is there: a DAG may read any of them."""
+    return {
+        environment_name(section, option): value
+        for section, options in draft.settings.items()
+        for option, value in options.items()
+        # Where it parses, and what it writes to, is the parser's own affair.
+        if section not in ("database", "logging") and (section, option) != ("core", "executor")
+    }
 
 
 def _move_is_unmarked(draft: Draft, name: str) -> bool:

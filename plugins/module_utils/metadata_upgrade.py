@@ -20,6 +20,7 @@ from ansible_collections.updraft.airflow.plugins.module_utils.metadata_losses im
 )
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_marker import Marker
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_postgresql import PostgresqlTarget, quoted
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_runs import count_unfinished
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import (
     KEPT_SCHEMA,
     VERSION_TABLES,
@@ -237,6 +238,7 @@ class Upgrade:
             "losses": comparison.losses,
             "kept": [self._listed(table["name"]) for table in marker["record"]["kept"]],
             "tables": comparison.tables,
+            "unfinished_runs": count_unfinished(self._target),
         }
 
     def _prune_conf(self) -> None:

@@ -40,10 +40,12 @@ options:
       - V(copy) copies and verifies.
       - V(keep) copies what Airflow's migration to 3.x drops to the schema C(airflow_kept) and records all tables.
       - V(verify) compares all tables with the record after the migration.
+      - V(resume) gives the tasks of unfinished runs the version of their DAG, without which Airflow 3 never starts them. It belongs after
+        V(verify) and after the DAGs were parsed into the target.
       - V(switched) marks the move as the one in service, so that nothing resets it any more.
     type: str
     required: true
-    choices: [inspect, state, reset, copy, keep, verify, switched]
+    choices: [inspect, state, reset, copy, keep, verify, resume, switched]
   source:
     description: The SQLite file. For V(inspect) and V(copy).
     type: path
@@ -164,6 +166,19 @@ losses:
   returned: for verify
   type: list
   elements: dict
+unfinished_runs:
+  description: How many DAG runs are under way.
+  returned: for verify
+  type: int
+tasks:
+  description: How many tasks got the version of their DAG.
+  returned: for resume
+  type: int
+dags_without_version:
+  description: DAGs with an unfinished run that were not parsed, by their id. Their runs go on when they are.
+  returned: for resume
+  type: list
+  elements: str
 state:
   description:
     - V(empty), V(fresh) (a schema without data), V(unfinished) (a move that was not switched to), V(switched) or V(foreign) (another
@@ -193,6 +208,7 @@ from ansible_collections.updraft.airflow.plugins.module_utils.metadata_copy impo
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_inspect import Inspection
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_marker import Marker
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_postgresql import Connection, PostgresqlTarget
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_runs import resume
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_sqlite import SqliteSource
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_state import (
     TargetState,
@@ -209,6 +225,7 @@ WOULD = {
     "copy": "Would copy every table in one transaction and verify counts and digests.",
     "keep": "Would copy aside what Airflow's migration drops, and record all tables.",
     "verify": "Would compare all tables with the record.",
+    "resume": "Would give the tasks of unfinished runs the version of their DAG.",
     "switched": "Would mark the move as the one in service.",
 }
 
@@ -247,6 +264,8 @@ def run_phase(module: AnsibleModule, target: PostgresqlTarget) -> dict[str, Any]
         return {"msg": "Kept aside what Airflow's migration drops, and recorded all tables.", **Upgrade(target).keep()}
     if phase == "verify":
         return {"msg": "All that must survive Airflow's migration is there.", **Upgrade(target).verify()}
+    if phase == "resume":
+        return {"msg": "Unfinished runs can go on.", **resume(target)}
     state = TargetState(target)
     if phase == "state":
         return {"changed": False, "msg": state.as_dict()["sentence"], **state.as_dict()}
@@ -284,7 +303,7 @@ def main() -> None:
             "phase": {
                 "type": "str",
                 "required": True,
-                "choices": ["inspect", "state", "reset", "copy", "keep", "verify", "switched"],
+                "choices": ["inspect", "state", "reset", "copy", "keep", "verify", "resume", "switched"],
             },
             "source": {"type": "path"},
             "source_name": {"type": "str"},
@@ -305,7 +324,7 @@ def main() -> None:
             ("phase", "inspect", ["source"]),
             ("phase", "copy", ["source", "source_name", *TARGET_OPTIONS]),
             ("phase", "reset", ["source_name", *TARGET_OPTIONS]),
-            *(("phase", phase, TARGET_OPTIONS) for phase in ("state", "keep", "verify", "switched")),
+            *(("phase", phase, TARGET_OPTIONS) for phase in ("state", "keep", "verify", "resume", "switched")),
         ],
         supports_check_mode=True,
     )

@@ -136,7 +136,7 @@ def test_a_reset_waits_for_a_session_that_ends(server: Server, made: Made, monke
     with server.target(database) as killed:
         killed.rows("SELECT 1")
         # The session ends while the reset waits.
-        monkeypatch.setattr(metadata_state.time, "sleep", lambda _seconds: killed.close())
+        monkeypatch.setattr("time.sleep", lambda _seconds: killed.close())
         assert reset_it(server, database)["changed"] is True
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_runs import count_unfinished, resume
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_state import TargetState
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import MoveError
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_upgrade import Upgrade
@@ -102,6 +103,33 @@ def test_the_comparison_can_be_repeated(moved: Moved, verified: dict[str, Any]) 
 
 def test_the_catalogue_is_that_of_the_same_steps_without_data(moved: Moved, verified: dict[str, Any], made: Made) -> None:
     assert catalogue(moved.server, moved.database) == catalogue(moved.server, made.migrated)
+
+
+def test_tasks_of_unfinished_runs_get_the_version_of_their_dag(moved: Moved, verified: dict[str, Any]) -> None:
+    database = moved.server.create(moved.database)
+    joined = "task_instance t JOIN dag_run r ON r.dag_id = t.dag_id AND r.run_id = t.run_id"
+    found = [row[0] for row in moved.server.query(f"SELECT DISTINCT r.id FROM {joined} ORDER BY 1 LIMIT 4", database)]
+    without_state, queued, done, of_an_ended_run = found
+    changes = f"""
+        SET session_replication_role = replica; -- not every made-up run has its DAG
+        UPDATE dag_run SET state = CASE WHEN id IN ({without_state}, {queued}, {done}) THEN 'running' ELSE 'success' END;
+        UPDATE task_instance t SET state = CASE r.id WHEN {queued} THEN 'queued' WHEN {done} THEN 'success' END
+            FROM dag_run r WHERE r.dag_id = t.dag_id AND r.run_id = t.run_id;
+        INSERT INTO dag_version (id, version_number, dag_id, created_at, last_updated)
+            SELECT gen_random_uuid(), number, dag_id, now(), now()
+            FROM (SELECT DISTINCT dag_id FROM dag_run WHERE id <> {queued}) d CROSS JOIN generate_series(1, 2) number
+    """
+    moved.server.query(changes, database)
+    versions = f"SELECT r.id, v.version_number FROM {joined} LEFT JOIN dag_version v ON v.id = t.dag_version_id ORDER BY 1"
+    assert {row[1] for row in moved.server.query(versions, database)} == {None}
+    with moved.server.target(database) as target:
+        assert count_unfinished(target) == 3
+        result = resume(target)
+        assert resume(target) == {**result, "changed": False, "tasks": 0}
+    after = dict(moved.server.query(versions, database))
+    assert {run: after[run] for run in found} == {without_state: 2, queued: None, done: None, of_an_ended_run: None}
+    (unparsed,) = moved.server.query(f"SELECT dag_id FROM dag_run WHERE id = {queued}", database)
+    assert result["changed"] and result["dags_without_version"] == list(unparsed)
 
 
 def test_runs_and_task_instances_are_all_there(moved: Moved, verified: dict[str, Any]) -> None:

@@ -71,3 +71,14 @@ def test_old_task_logs_are_readable(installation: Installation) -> None:
 def test_the_old_daemons_are_gone(installation: Installation) -> None:
     old = [process for process in hosts.processes(installation.host) if process.prefix.startswith("/home/")]
     assert old == []
+
+
+def test_a_run_that_was_under_way_goes_on(installation: Installation) -> None:
+    # Last, for it changes rows that the copy is compared by.
+    client = installation.client()
+    before = {task["task_id"]: task["state"] for task in client.tasks("relay", "under_way")}
+    assert before == {"first": "success", "second": None, "third": None}
+    client.pause("relay", False)
+    assert client.wait_for_run("relay", "under_way")["state"] == "success"
+    after = client.tasks("relay", "under_way")
+    assert {task["task_id"]: (task["state"], task["try_number"]) for task in after} == dict.fromkeys(before, ("success", 1))

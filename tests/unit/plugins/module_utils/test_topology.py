@@ -426,3 +426,10 @@ def test_a_name_of_both_spellings_with_two_values_is_refused() -> None:
     found = findings(server(airflow_config={"webserver": {"expose_config": True}, "api": {"expose_config": False}}))
     assert len(found) == 1
     assert "are one setting" in found[0]
+
+
+def test_what_parses_dags_knows_the_settings_but_its_own_place() -> None:
+    given = {"email": {"from_email": "Jane <jane@example.org>"}, "core": {"parallelism": "7"}, "logging": {"logging_level": "DEBUG"}}
+    found = plan(server(airflow_config=given))["parse_environment"]
+    assert (found["AIRFLOW__EMAIL__FROM_EMAIL"], found["AIRFLOW__CORE__PARALLELISM"]) == ("Jane <jane@example.org>", "7")
+    assert not [name for name in found if "__LOGGING__" in name or "__DATABASE__" in name or name == "AIRFLOW__CORE__EXECUTOR"]

@@ -1,0 +1,40 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs that are under way when a database crosses from 2.x to 3.x.
+
+Airflow 3 hands a task instance to its executor only when that has the version of its DAG, and those of 2.x have none. The scheduler gives
+the version to instances in some states, not to those without a state, and the LocalExecutor never gives back what it was not handed: such
+tasks stay queued for ever (`_verify_integrity_if_dag_changed` and `_enqueue_task_instances_with_queued_state` in 3.3.2's
+scheduler_job_runner.py). So every unfinished instance of an unfinished run gets the latest version of its DAG before the scheduler starts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_postgresql import PostgresqlTarget
+
+_UNFINISHED_RUN = "r.state IN ('queued', 'running')"
+_UNFINISHED_TASK = "(t.state IS NULL OR t.state NOT IN ('success', 'failed', 'skipped', 'upstream_failed', 'removed'))"
+
+
+def count_unfinished(target: PostgresqlTarget) -> int:
+    """How many DAG runs are under way."""
+    return int(target.value(f"SELECT count(*) FROM {target.full('dag_run')} r WHERE {_UNFINISHED_RUN}"))
+
+
+def resume(target: PostgresqlTarget) -> dict[str, Any]:
+    """Give the tasks that are still to run the version of their DAG; DAGs that have none are named."""
+    runs, tasks, versions = (target.full(name) for name in ("dag_run", "task_instance", "dag_version"))
+    waiting = f"t.dag_version_id IS NULL AND {_UNFINISHED_TASK} AND {_UNFINISHED_RUN}"
+    given = target.rows(
+        f"UPDATE {tasks} t SET dag_version_id = v.id FROM {runs} r"
+        f" CROSS JOIN LATERAL (SELECT id FROM {versions} d WHERE d.dag_id = r.dag_id ORDER BY d.version_number DESC LIMIT 1) v"
+        f" WHERE t.dag_id = r.dag_id AND t.run_id = r.run_id AND {waiting} RETURNING 1"
+    )
+    without = target.rows(
+        f"SELECT DISTINCT t.dag_id FROM {tasks} t JOIN {runs} r ON t.dag_id = r.dag_id AND t.run_id = r.run_id WHERE {waiting} ORDER BY 1"
+    )
+    target.commit()
+    return {"changed": bool(given), "tasks": len(given), "dags_without_version": [str(row[0]) for row in without]}
