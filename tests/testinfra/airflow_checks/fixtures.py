@@ -148,10 +148,10 @@ def look(pictures: Path) -> Iterator[pages.Browser]:
 def run_site(installation: Installation) -> Any:
     """Run site once more for the installation on this host, and return what it told."""
 
-    def run(*arguments: str) -> playbook.PlayRun:
+    def run(*arguments: str, inventory: Path | None = None) -> playbook.PlayRun:
         # Of several installations in the inventory, this one's groups say which it is.
         groups = [f"--extra-vars={name}={installation.variables[name]}" for name in GROUPS if name in installation.variables]
-        words = ["--inventory", str(inventory_dir()), *groups, *arguments, "updraft.airflow.site"]
+        words = ["--inventory", str(inventory or inventory_dir()), *groups, *arguments, "updraft.airflow.site"]
         name = "".join([installation.name, *arguments])
         log = CHECKOUT / ".cache" / "site" / os.environ["MOLECULE_SCENARIO_NAME"] / f"{name}.log"
         return playbook.run(words, installation.name, log)

@@ -127,7 +127,7 @@ SERVER_BREAKAGES = [
     ),
     Breakage(
         "who may connect",
-        "sed -i '/scram-sha-256$/d' /etc/postgresql/*/main/pg_hba.conf",
+        "sed -i '/airflow.*scram-sha-256$/d' /etc/postgresql/*/main/pg_hba.conf",
         "grep -q '^host.*airflow' /etc/postgresql/*/main/pg_hba.conf",
         "Admit Airflow's hosts",
     ),
