@@ -63,6 +63,7 @@ bytes:
 import os
 import sqlite3
 import urllib.parse
+from contextlib import suppress
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -83,6 +84,20 @@ def back_up(src: str, dest: str) -> None:
         source.close()
 
 
+def replace(src: str, dest: str) -> None:
+    """Copy beside the destination, and put it there when it is whole. Raises sqlite3.Error and OSError."""
+    unfinished = dest + ".unfinished"
+    with suppress(FileNotFoundError):
+        os.unlink(unfinished)
+    os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    try:
+        back_up(src, unfinished)
+        os.replace(unfinished, dest)
+    except BaseException:
+        os.unlink(unfinished)
+        raise
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -100,16 +115,12 @@ def main() -> None:
         module.fail_json(msg=f"There is no database at {src}.")
     if module.check_mode:
         module.exit_json(changed=True, dest=dest, bytes=os.path.getsize(src))
-    unfinished = dest + ".unfinished"
-    if os.path.exists(unfinished):
-        os.unlink(unfinished)
-    os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
-        back_up(src, unfinished)
+        replace(src, dest)
     except sqlite3.Error as error:
-        os.unlink(unfinished)
         module.fail_json(msg=f"{src} cannot be copied: SQLite says {error!s}. Check it with: sqlite3 {src!r} 'PRAGMA integrity_check'")
-    os.replace(unfinished, dest)
+    except OSError as error:
+        module.fail_json(msg=f"{src} cannot be copied to {dest}: {error.strerror}.")
     arguments = module.load_file_common_arguments({key: module.params[key] for key in ("owner", "group", "mode")}, path=dest)
     module.set_fs_attributes_if_different(arguments, True)
     module.exit_json(changed=True, dest=dest, bytes=os.path.getsize(dest))

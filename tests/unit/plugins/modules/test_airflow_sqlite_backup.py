@@ -58,3 +58,12 @@ def test_check_mode_makes_nothing(run_module: RunModule, tmp_path: Path) -> None
 def test_names_what_is_not_there(run_module: RunModule, tmp_path: Path) -> None:
     result = run_module("airflow_sqlite_backup", src=str(tmp_path / "none.db"), dest=str(tmp_path / "copy.db"))
     assert result["failed"] and result["msg"] == f"There is no database at {tmp_path}/none.db."
+
+
+def test_says_what_is_in_the_way(run_module: RunModule, tmp_path: Path) -> None:
+    make(tmp_path / "airflow.db").close()
+    (tmp_path / "copy.db").mkdir()
+    result = run_module("airflow_sqlite_backup", src=str(tmp_path / "airflow.db"), dest=str(tmp_path / "copy.db"))
+    assert result["failed"]
+    assert result["msg"] == f"{tmp_path}/airflow.db cannot be copied to {tmp_path}/copy.db: Is a directory."
+    assert not (tmp_path / "copy.db.unfinished").exists()
