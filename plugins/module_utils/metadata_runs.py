@@ -1,12 +1,16 @@
 # Copyright (c) 2026, the updraft.airflow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs that are under way when a database crosses from 2.x to 3.x.
+"""Runs that are under way when a database is moved.
 
-Airflow 3 hands a task instance to its executor only when that has the version of its DAG, and those of 2.x have none. The scheduler gives
-the version to instances in some states, not to those without a state, and the LocalExecutor never gives back what it was not handed: such
-tasks stay queued for ever (`_verify_integrity_if_dag_changed` and `_enqueue_task_instances_with_queued_state` in 3.3.2's
-scheduler_job_runner.py). So every unfinished instance of an unfinished run gets the latest version of its DAG before the scheduler starts.
+Tasks that an old scheduler had queued are taken up by the next one as soon as the old one's job has ended. A scheduler that was killed left
+its job running, and then the next one waits for `scheduler_health_check_threshold` and `orphaned_tasks_check_interval`, five minutes.
+
+Across 2.x to 3.x there is more. Airflow 3 hands a task instance to its executor only when that has the version of its DAG, and those of 2.x
+have none. The scheduler gives the version to instances in some states, not to those without a state, and LocalExecutor never gives back
+what it was not handed: such tasks stay queued for ever (`_verify_integrity_if_dag_changed`, `_enqueue_task_instances_with_queued_state` and
+`_handle_tasks_stuck_in_queued` in 3.3.2's scheduler_job_runner.py). So every unfinished instance of an unfinished run gets the latest
+version of its DAG before the scheduler starts.
 """
 
 from __future__ import annotations
@@ -25,7 +29,18 @@ def count_unfinished(target: PostgresqlTarget) -> int:
 
 
 def resume(target: PostgresqlTarget) -> dict[str, Any]:
-    """Give the tasks that are still to run the version of their DAG; DAGs that have none are named."""
+    """End the jobs of schedulers, none of which runs, and give the tasks that are still to run the version of their DAG."""
+    ended = target.rows(
+        f"UPDATE {target.full('job')} SET state = 'failed', end_date = coalesce(end_date, latest_heartbeat)"
+        " WHERE job_type = 'SchedulerJob' AND state = 'running' RETURNING 1"
+    )
+    given, without = _give_versions(target) if "dag_version" in target.tables() else (0, [])
+    target.commit()
+    return {"changed": bool(ended or given), "jobs": len(ended), "tasks": given, "dags_without_version": without}
+
+
+def _give_versions(target: PostgresqlTarget) -> tuple[int, list[str]]:
+    """How many tasks got one, and the DAGs that have none."""
     runs, tasks, versions = (target.full(name) for name in ("dag_run", "task_instance", "dag_version"))
     waiting = f"t.dag_version_id IS NULL AND {_UNFINISHED_TASK} AND {_UNFINISHED_RUN}"
     given = target.rows(
@@ -36,5 +51,4 @@ def resume(target: PostgresqlTarget) -> dict[str, Any]:
     without = target.rows(
         f"SELECT DISTINCT t.dag_id FROM {tasks} t JOIN {runs} r ON t.dag_id = r.dag_id AND t.run_id = r.run_id WHERE {waiting} ORDER BY 1"
     )
-    target.commit()
-    return {"changed": bool(given), "tasks": len(given), "dags_without_version": [str(row[0]) for row in without]}
+    return len(given), [str(row[0]) for row in without]

@@ -40,8 +40,9 @@ options:
       - V(copy) copies and verifies.
       - V(keep) copies what Airflow's migration to 3.x drops to the schema C(airflow_kept) and records all tables.
       - V(verify) compares all tables with the record after the migration.
-      - V(resume) gives the tasks of unfinished runs the version of their DAG, without which Airflow 3 never starts them. It belongs after
-        V(verify) and after the DAGs were parsed into the target.
+      - V(resume) lets unfinished runs go on. It ends the jobs of the old schedulers, so that the next one takes up at once what they queued,
+        and on 3.x gives tasks of unfinished runs the version of their DAG, without which they are never started. It belongs after all
+        verification, and across 2.x to 3.x after the DAGs were parsed into the target.
       - V(switched) marks the move as the one in service, so that nothing resets it any more.
     type: str
     required: true
@@ -170,6 +171,10 @@ unfinished_runs:
   description: How many DAG runs are under way.
   returned: for verify
   type: int
+jobs:
+  description: How many jobs of schedulers were ended.
+  returned: for resume
+  type: int
 tasks:
   description: How many tasks got the version of their DAG.
   returned: for resume
@@ -225,7 +230,7 @@ WOULD = {
     "copy": "Would copy every table in one transaction and verify counts and digests.",
     "keep": "Would copy aside what Airflow's migration drops, and record all tables.",
     "verify": "Would compare all tables with the record.",
-    "resume": "Would give the tasks of unfinished runs the version of their DAG.",
+    "resume": "Would let unfinished runs go on.",
     "switched": "Would mark the move as the one in service.",
 }
 

@@ -117,7 +117,9 @@ def test_tasks_of_unfinished_runs_get_the_version_of_their_dag(moved: Moved, ver
             FROM dag_run r WHERE r.dag_id = t.dag_id AND r.run_id = t.run_id;
         INSERT INTO dag_version (id, version_number, dag_id, created_at, last_updated)
             SELECT gen_random_uuid(), number, dag_id, now(), now()
-            FROM (SELECT DISTINCT dag_id FROM dag_run WHERE id <> {queued}) d CROSS JOIN generate_series(1, 2) number
+            FROM (SELECT DISTINCT dag_id FROM dag_run WHERE id <> {queued}) d CROSS JOIN generate_series(1, 2) number;
+        DELETE FROM job;
+        INSERT INTO job (id, job_type, state) VALUES (1, 'SchedulerJob', 'running'), (2, 'SchedulerJob', 'success'), (3, 'LocalTaskJob', 'running')
     """
     moved.server.query(changes, database)
     versions = f"SELECT r.id, v.version_number FROM {joined} LEFT JOIN dag_version v ON v.id = t.dag_version_id ORDER BY 1"
@@ -125,7 +127,9 @@ def test_tasks_of_unfinished_runs_get_the_version_of_their_dag(moved: Moved, ver
     with moved.server.target(database) as target:
         assert count_unfinished(target) == 3
         result = resume(target)
-        assert resume(target) == {**result, "changed": False, "tasks": 0}
+        assert resume(target) == {**result, "changed": False, "jobs": 0, "tasks": 0}
+    states = moved.server.query("SELECT state FROM job ORDER BY id", database)
+    assert (result["jobs"], states) == (1, [("failed",), ("success",), ("running",)])
     after = dict(moved.server.query(versions, database))
     assert {run: after[run] for run in found} == {without_state: 2, queued: None, done: None, of_an_ended_run: None}
     (unparsed,) = moved.server.query(f"SELECT dag_id FROM dag_run WHERE id = {queued}", database)
