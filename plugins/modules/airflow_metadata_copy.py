@@ -40,7 +40,7 @@ options:
       - V(copy) copies and verifies.
       - V(keep) copies what Airflow's migration to 3.x drops to the schema C(airflow_kept) and records all tables.
       - V(verify) compares all tables with the record after the migration.
-      - V(resume) lets unfinished runs go on. It ends the jobs of the old schedulers, so that the next one takes up at once what they queued,
+      - V(resume) lets unfinished runs go on. It ends the jobs of the old schedulers, so that the next takes up at once what they queued,
         and on 3.x gives tasks of unfinished runs the version of their DAG, without which they are never started. It belongs after all
         verification, and across 2.x to 3.x after the DAGs were parsed into the target.
       - V(switched) marks the move as the one in service, so that nothing resets it any more.

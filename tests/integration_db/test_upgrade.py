@@ -119,7 +119,8 @@ def test_tasks_of_unfinished_runs_get_the_version_of_their_dag(moved: Moved, ver
             SELECT gen_random_uuid(), number, dag_id, now(), now()
             FROM (SELECT DISTINCT dag_id FROM dag_run WHERE id <> {queued}) d CROSS JOIN generate_series(1, 2) number;
         DELETE FROM job;
-        INSERT INTO job (id, job_type, state) VALUES (1, 'SchedulerJob', 'running'), (2, 'SchedulerJob', 'success'), (3, 'LocalTaskJob', 'running')
+        INSERT INTO job (id, job_type, state)
+            VALUES (1, 'SchedulerJob', 'running'), (2, 'SchedulerJob', 'success'), (3, 'LocalTaskJob', 'running')
     """
     moved.server.query(changes, database)
     versions = f"SELECT r.id, v.version_number FROM {joined} LEFT JOIN dag_version v ON v.id = t.dag_version_id ORDER BY 1"
