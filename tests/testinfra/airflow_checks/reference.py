@@ -16,14 +16,16 @@ NAME = "reference"
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 AS_SERVER = ("runuser", "-u", "postgres", "--")
 # Airflow neither finds a configuration here nor leaves one. PGTZ: the migration to 3.x reads moments in the session's time zone.
-MIGRATE = """\
+AIRFLOW = """\
 home=$(mktemp -d) && chown nobody "$home" && cd "$home" || exit 1
 runuser -u nobody -- env -i PATH=/usr/bin:/bin HOME="$home" AIRFLOW_HOME="$home" AIRFLOW_CONFIG=/dev/null PGTZ=UTC \
-  AIRFLOW__DATABASE__SQL_ALCHEMY_CONN="$2" $3 "$1/bin/airflow" db migrate
+  AIRFLOW__DATABASE__SQL_ALCHEMY_CONN="$2" $3 "$1/bin/airflow" $4
 code=$?
 rm -r "$home"
 exit $code
 """
+# The tables of groups are not made by a migration from 2.x but by Flask-AppBuilder when it first starts.
+COMMANDS = {"2": ["db migrate"], "3": ["db migrate", "roles list"]}
 
 
 def environment_of(host: Any, version: str) -> str:
@@ -39,7 +41,8 @@ def database(host: Any, url: str, owner: str, versions: Sequence[str]) -> Iterat
     try:
         for version in versions:
             auth_manager = "" if version.startswith("2.") else f"AIRFLOW__CORE__AUTH_MANAGER={FAB}"
-            hosts.run(host, "sh", "-c", MIGRATE, "sh", environment_of(host, version), place, auth_manager)
+            for command in COMMANDS[version[0]]:
+                hosts.run(host, "sh", "-c", AIRFLOW, "sh", environment_of(host, version), place, auth_manager, command)
         yield place
     finally:
         hosts.run(host, *AS_SERVER, "dropdb", NAME)
