@@ -23,7 +23,7 @@ MARKER = ".updraft-complete"
 LOGIN = re.compile(r"(?<=://)[^/\s@]+@")
 MISFIT = re.compile(r"^error: (No solution found when resolving|Failed to build )", re.MULTILINE)
 # uv also calls a package not found when the index did not let it look, and a build failed that got no answer.
-NO_ANSWER = ("401 Unauthorized", "Failed to fetch", "error sending request", "the network was disabled")
+NO_ANSWER = ("401 Unauthorized", "403 Forbidden", "Failed to fetch", "error sending request", "the network was disabled")
 
 
 class InstallError(Exception):

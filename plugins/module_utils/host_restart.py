@@ -28,25 +28,35 @@ class StartError(Exception):
 
 def remember(daemons: list[Daemon], path: str, home: str) -> None:
     """Write how to start the daemons again; what an interrupted run wrote is kept for those that it ended."""
-    running = {daemon.kind for daemon in daemons}
-    ended = [entry for entry in recall(path, home) if entry["kind"] not in running]
+    ended = _not_running(recall(path, home), daemons)
     _write(path, {"home": home, "daemons": ended + [_recipe(daemon) for daemon in daemons]})
 
 
 def recall(path: str, home: str) -> list[dict[str, Any]]:
-    """How to start what was stopped of an AIRFLOW_HOME, or nothing."""
+    """How to start what was stopped of an AIRFLOW_HOME, or nothing. Raises ValueError for a file that is damaged."""
     try:
         with open(path, encoding="utf-8") as stream:
             content = json.load(stream)
     except FileNotFoundError:
         return []
+    except ValueError as error:
+        raise ValueError(f"{path}, which says how the old daemons are started again, is damaged ({error}): remove it.") from None
     return list(content["daemons"]) if content["home"] == home else []
 
 
 def stopped_daemons(path: str, home: str, running: list[Daemon]) -> list[Daemon]:
     """The daemons that an interrupted run ended, as they were; those that run again are left out."""
+    return [_as_it_was(entry) for entry in _not_running(recall(path, home), running)]
+
+
+def _not_running(entries: list[dict[str, Any]], running: list[Daemon]) -> list[dict[str, Any]]:
+    """The entries whose daemon does not run. `airflow standalone` and its parts, started one by one, stand for each other."""
     kinds = {daemon.kind for daemon in running}
-    return [_as_it_was(entry) for entry in recall(path, home) if entry["kind"] not in kinds]
+    return [
+        entry
+        for entry in entries
+        if entry["kind"] not in kinds and "standalone" not in kinds and not (entry["kind"] == "standalone" and "scheduler" in kinds)
+    ]
 
 
 def _as_it_was(entry: dict[str, Any]) -> Daemon:
@@ -59,6 +69,8 @@ def _write(path: str, content: dict[str, Any]) -> None:
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".updraft-")
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         json.dump(content, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
     os.replace(temporary, path)
 
 
@@ -94,8 +106,7 @@ def _airflow_on(environment: dict[str, str]) -> str:
 
 def start_again(path: str, home: str) -> list[str]:
     """Start what is remembered and does not run; returns the kinds. The webserver comes first, the scheduler last."""
-    running = {daemon.kind for daemon in find_daemons(home)}
-    missing = [entry for entry in recall(path, home) if entry["kind"] not in running]
+    missing = _not_running(recall(path, home), find_daemons(home))
     missing.sort(key=lambda entry: -ORDER.index(entry["kind"]))
     for entry in missing:
         _start(entry)

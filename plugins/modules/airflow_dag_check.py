@@ -50,9 +50,19 @@ options:
       - DAGs see its C(AIRFLOW_HOME), if there is one; Airflow itself does not.
     type: dict
     default: {}
+  settings:
+    description: Environment variables that hold no secret, such as the settings of C(airflow.cfg) that DAGs may read. O(environment) wins.
+    type: dict
+    default: {}
   metadata_path:
     description: The SQLite database of the source, which is only read.
     type: path
+  database:
+    description:
+      - The server database of the source, which is only read, with C(engine), C(host), C(port), C(name), C(user), C(password), C(ssl_mode)
+        and C(ssl_root_cert).
+      - Without O(metadata_path) variables, connections and the files that did not parse before are read from there.
+    type: dict
   known_import_errors:
     description: Files that did not parse before, as the C(import_error) table of the source names them.
     type: list
@@ -111,10 +121,16 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.updraft.airflow.plugins.module_utils import child_dag_check
+from ansible_collections.updraft.airflow.plugins.module_utils._database import ARGUMENTS, Database, DatabaseError
 from ansible_collections.updraft.airflow.plugins.module_utils.host_child import ChildError, base_environment, run_child
 from ansible_collections.updraft.airflow.plugins.module_utils.host_sqlite import read_only, table_names
 
 MOST_NAMED = 10
+VARIABLE = ("key", "val", "is_encrypted")
+CONNECTION = (
+    *("conn_id", "conn_type", "description", "host", "login", "schema", "port"),
+    *("password", "extra", "is_encrypted", "is_extra_encrypted"),
+)
 
 
 class Check:
@@ -152,7 +168,8 @@ class Check:
 
     def _environment(self, folder: str) -> dict[str, str]:
         user_home = pwd.getpwnam(self.parameters["user"]).pw_dir
-        given = {name: str(value) for name, value in self.parameters["environment"].items()}
+        given = {**self.parameters["settings"], **self.parameters["environment"]}
+        given = {name: str(value) for name, value in given.items()}
         own = {
             "AIRFLOW_HOME": self.home,
             "AIRFLOW_CONFIG": os.path.join(self.home, "airflow.cfg"),
@@ -169,7 +186,7 @@ class Check:
     def _secrets(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         path = self.parameters["metadata_path"]
         if path is None:
-            return [], []
+            return self._secrets_of_server()
         with read_only(path) as connection:
             # Airflow 3 knows bundles of DAGs, Airflow 2 does not.
             source_line = "3" if "dag_bundle" in table_names(connection) else "2"
@@ -179,6 +196,14 @@ class Check:
                     connection.backup(copy)
                 self.hand_over(self.database)
         return rows
+
+    def _secrets_of_server(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        if not self.parameters["database"]:
+            return [], []
+        database = Database(self.parameters["database"])
+        variables = [dict(zip(VARIABLE, row)) for row in database.query(f"SELECT {', '.join(VARIABLE)} FROM variable")]
+        connections = [dict(zip(CONNECTION, row)) for row in database.query(f"SELECT {', '.join(CONNECTION)} FROM connection")]
+        return variables, connections
 
     def hand_over(self, path: str) -> None:
         """Give a file of this check to the user it runs as."""
@@ -233,11 +258,16 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         module.fail_json(msg=f"The DAGs in {module.params['dags_folder']} were not parsed within {module.params['timeout']} seconds.")
     except ChildError as error:
         module.fail_json(msg=f"Airflow {module.params['version']} could not parse {module.params['dags_folder']}: {error}")
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, DatabaseError) as error:
         module.fail_json(msg=f"The DAGs in {module.params['dags_folder']} could not be checked: {error}")
     finally:
         shutil.rmtree(home, ignore_errors=True)
     raise AssertionError("fail_json does not return")
+
+
+def errors_of_server(settings: dict[str, Any] | None) -> list[str]:
+    """The files that do not parse today, as a server database names them."""
+    return [str(row[0]) for row in Database(settings).query("SELECT filename FROM import_error") if row[0]] if settings else []
 
 
 def main() -> None:
@@ -250,6 +280,8 @@ def main() -> None:
             "plugins_folder": {"type": "path"},
             "user": {"type": "str", "required": True},
             "environment": {"type": "dict", "default": {}, "no_log": True},
+            "settings": {"type": "dict", "default": {}},
+            "database": {**ARGUMENTS, "required": False},
             "metadata_path": {"type": "path"},
             "known_import_errors": {"type": "list", "elements": "str", "default": []},
             "known_dags_folder": {"type": "path"},
@@ -266,7 +298,7 @@ def main() -> None:
         module.fail_json(msg=f"There is no user {parameters['user']} to parse the DAGs as; create the user first.")
     found = run(module)
     folders = (parameters["known_dags_folder"], parameters["dags_folder"])
-    known = {below(path, *folders) for path in parameters["known_import_errors"]}
+    known = {below(path, *folders) for path in [*parameters["known_import_errors"], *errors_of_server(parameters["database"])]}
     broken = [entry for entry in found["import_errors"] if entry["file"] not in known]
     if broken:
         module.fail_json(msg=refuse(broken, parameters["version"]), **found)

@@ -30,9 +30,13 @@ options:
     type: str
     required: true
   environment:
-    description: Environment variables of Airflow, with the database URL, the folders and what DAGs read. No others are passed on.
+    description: Environment variables of Airflow, with the database URL.
     type: dict
     required: true
+  settings:
+    description: Environment variables that hold no secret, such as the settings of C(airflow.cfg) that DAGs may read. O(environment) wins.
+    type: dict
+    default: {}
   timeout:
     description: How many seconds it may take.
     type: int
@@ -75,6 +79,7 @@ def main() -> None:
             "user": {"type": "str", "required": True},
             # Each value that is a secret is hidden on its own; names of variables are no secret.
             "environment": {"type": "dict", "required": True, "no_log": True},
+            "settings": {"type": "dict", "default": {}},
             "timeout": {"type": "int", "default": 1800},
         },
         supports_check_mode=True,
@@ -82,7 +87,7 @@ def main() -> None:
     parameters = module.params
     if module.check_mode:
         module.exit_json(changed=True)
-    given = {name: str(value) for name, value in parameters["environment"].items()}
+    given = {name: str(value) for name, value in {**parameters["settings"], **parameters["environment"]}.items()}
     folder = os.path.join(parameters["venv"], "bin")
     environment = {**base_environment(pwd.getpwnam(parameters["user"]).pw_dir), **given}
     environment["PATH"] = folder + os.pathsep + environment["PATH"]

@@ -92,9 +92,11 @@ stale:
   type: bool
 """
 
+import glob
 import grp
 import os
 import pwd
+import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -137,15 +139,15 @@ class Writer:
 
     def apply_all(self, entries: list[dict[str, Any]]) -> None:
         """Bring all entries to their states, in their order."""
+        entry: dict[str, Any] = {"path": ""}
         try:
             for entry in entries:
                 self._stage(entry)
             for entry in entries:
                 self.apply(entry)
         except OSError as error:
-            self.module.fail_json(
-                msg=f"{error.filename or 'A file'} could not be written: {error.strerror}; nothing of it is half written."
-            )
+            done = f"; written before it: {', '.join(self.changed)}" if self.changed else "; nothing was changed"
+            self.module.fail_json(msg=f"{entry['path']} could not be written: {error.strerror}{done}.")
         finally:
             for temporary in self.staged.values():
                 with suppress(FileNotFoundError):
@@ -158,8 +160,11 @@ class Writer:
         # A folder that is not there yet is made by an entry before this one.
         if entry["state"] != "file" or self.module.check_mode or not os.path.isdir(folder):
             return
+        # What a run that was killed left behind.
+        for left in glob.glob(os.path.join(glob.escape(folder), f".updraft-{glob.escape(os.path.basename(path))}-*")):
+            os.unlink(left)
         if _read(path) != self._content(entry):
-            handle, self.staged[path] = tempfile.mkstemp(dir=folder, prefix=".updraft-")
+            handle, self.staged[path] = tempfile.mkstemp(dir=folder, prefix=f".updraft-{os.path.basename(path)}-")
             with os.fdopen(handle, "wb") as stream:
                 stream.write(to_bytes(self._content(entry)))
                 stream.flush()
@@ -194,10 +199,11 @@ class Writer:
             os.path.lexists(path) and is_known(pwd.getpwnam, entry["owner"]) and is_known(grp.getgrnam, entry["group"])
         ):
             return True
-        arguments = self.module.load_file_common_arguments(
-            {"owner": entry["owner"], "group": entry["group"], "mode": entry["mode"]}, path=path
-        )
-        return bool(self.module.set_fs_attributes_if_different(arguments, False))
+        return bool(self.module.set_fs_attributes_if_different(self._wanted(entry), False))
+
+    def _wanted(self, entry: dict[str, Any]) -> dict[str, Any]:
+        attributes = {name: entry[name] for name in ("owner", "group", "mode")}
+        return dict(self.module.load_file_common_arguments(attributes, path=entry["path"]))
 
     def _remember(self, entry: dict[str, Any], before: str, after: str) -> None:
         header = entry["path"]
@@ -225,8 +231,12 @@ class Writer:
             if path not in self.staged:
                 self._stage(entry)
             temporary = self.staged[path]
-            os.chmod(temporary, int(entry["mode"], 8) if entry["mode"] else 0o600)
-            self.module.atomic_move(temporary, path)
+            # Complete before it gets its name: a secret is readable by nobody else at any moment.
+            if os.path.isfile(path):
+                shutil.copystat(path, temporary)
+                os.chown(temporary, os.stat(path).st_uid, os.stat(path).st_gid)
+            self.module.set_fs_attributes_if_different({**self._wanted(entry), "path": temporary}, False)
+            os.replace(temporary, path)
             del self.staged[path]
         return True
 

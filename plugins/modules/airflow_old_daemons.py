@@ -14,8 +14,8 @@ description:
     database. Then the module waits until the tasks that run have ended, and only then it ends the daemons, the scheduler first.
   - When a task still runs after O(drain_timeout), the scheduler goes on, everything runs as before, and the module fails with the names
     of the tasks.
-  - The module undoes that too when it is ended by a signal. Only SIGKILL leaves a frozen scheduler behind. The next run goes on with it,
-    and C(kill -CONT) with its pid lets it go on by hand.
+  - The module undoes that too when it is ended by a signal. After SIGKILL, and when a controller ends after V(drained), the scheduler stays
+    frozen. The next run goes on with it, and C(kill -CONT) with its pid lets it go on by hand.
   - The daemons are found by their pid files, command lines and environment. A process gets a signal only when its start time still is the
     one that was seen, and a process group never gets one.
 author:
@@ -115,6 +115,7 @@ from ansible_collections.updraft.airflow.plugins.module_utils.host_restart impor
     recall,
     remember,
     start_again,
+    stopped_daemons,
 )
 from ansible_collections.updraft.airflow.plugins.module_utils.host_stopping import (
     StopError,
@@ -220,13 +221,13 @@ def start(module: AnsibleModule) -> dict[str, Any]:
     home, path = module.params["home"], module.params["restart_file"]
     daemons = find_daemons(home)
     frozen = [daemon for daemon in schedulers(daemons) if daemon.process.state in "Tt"]
-    running = {daemon.kind for daemon in daemons}
-    started = [entry["kind"] for entry in recall(path, home) if entry["kind"] not in running]
+    remembered = recall(path, home)
+    started = [daemon.kind for daemon in stopped_daemons(path, home, daemons)]
     if not module.check_mode:
         for daemon in frozen:
             thaw(daemon.process)
         started = start_again(path, home)
-        if os.path.exists(path):
+        if remembered:
             os.unlink(path)
     return {"changed": bool(frozen or started), "stopped": [], "started": started, "waited_for": [], "abandoned": []}
 
@@ -258,7 +259,7 @@ def main() -> None:
         result = start(module) if module.params["state"] == "started" else stop(module)
     except (StopError, StartError) as error:
         module.fail_json(msg=str(error))
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, ValueError) as error:
         module.fail_json(msg=f"The daemons of {module.params['home']} could not be handled: {error}")
     module.exit_json(seconds=round(time.monotonic() - started, 1), **result)
 

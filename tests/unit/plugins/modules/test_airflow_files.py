@@ -110,6 +110,39 @@ def test_nothing_is_replaced_when_a_later_file_cannot_be_written(run_module: Run
     second = "/proc/updraft" if kind == "unwritable" else str(folder)
     result = run_module("airflow_files", entries=[{"path": str(first), "content": "after"}, {"path": second, "content": "after"}])
     assert result["failed"], result
-    assert result["msg"].startswith("/proc/" if kind == "unwritable" else f"{folder} is a folder")
+    assert result["msg"].startswith("/proc/updraft could not be written: " if kind == "unwritable" else f"{folder} is a folder")
     assert first.read_text() == "before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "folder"]
+
+
+def test_a_secret_is_nobody_elses_at_any_moment(run_module: RunModule, tmp_path: Path) -> None:
+    place = tmp_path / "scheduler.env"
+    seen = tmp_path / "seen"
+    hook = tmp_path / "hook"
+    hook.mkdir()
+    # Notes the mode of the file whenever something is done to a file's mode, owner or name.
+    (hook / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "def look(event, arguments):\n"
+        "    if event in ('os.chmod', 'os.chown', 'os.rename', 'open') and os.path.exists(PLACE) and not BUSY:\n"
+        "        BUSY.append(1)\n"
+        "        with open(SEEN, 'a') as notes:\n"
+        "            notes.write(oct(os.stat(PLACE).st_mode & 0o777) + '\\n')\n"
+        "        BUSY.clear()\n"
+        f"PLACE, SEEN, BUSY = {str(place)!r}, {str(seen)!r}, []\n"
+        "sys.addaudithook(look)\n"
+    )
+    result = run_module(
+        "airflow_files",
+        environment={"PYTHONPATH": str(hook)},
+        entries=[{"path": str(place), "mode": "0600"}, {"path": str(tmp_path / "after"), "content": "x"}],
+        secret_content={str(place): "KEY=unspoken"},
+    )
+    assert result["changed"], result
+    assert set(seen.read_text().split()) == {"0o600"}
+
+
+def test_what_a_killed_run_left_is_removed(run_module: RunModule, tmp_path: Path) -> None:
+    (tmp_path / ".updraft-scheduler.env-abc").write_text("KEY=unspoken")
+    run_module("airflow_files", entries=[{"path": str(tmp_path / "scheduler.env"), "content": "x"}])
+    assert [path.name for path in tmp_path.iterdir()] == ["scheduler.env"]

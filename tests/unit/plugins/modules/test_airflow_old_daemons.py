@@ -150,6 +150,29 @@ def test_what_an_interrupted_run_ended_is_not_forgotten(
     assert remembered(tmp_path)[-1]["argv"][-1] == "triggerer"
 
 
+@pytest.mark.parametrize(("earlier", "running"), [("standalone", "scheduler"), ("scheduler", "standalone")])
+def test_standalone_and_its_parts_stand_for_each_other(
+    handle: Callable[..., dict[str, Any]], old_airflow: Any, tmp_path: Path, earlier: str, running: str
+) -> None:
+    old_airflow.make_database()
+    entry = {"kind": earlier, "argv": ["old"], "uid": 0, "gid": 0, "environment": {}, "children": []}
+    (tmp_path / "restart.json").write_text(json.dumps({"home": str(old_airflow.home), "daemons": [entry]}))
+    old_airflow.start(running)
+    assert handle("started", check_mode=True)["started"] == []
+
+
+def test_a_damaged_file_is_named(handle: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    (tmp_path / "restart.json").write_text("")
+    result = handle("started")
+    assert result["failed"] and f"{tmp_path}/restart.json, which says how the old daemons are started again, is damaged" in result["msg"]
+
+
+def test_what_belongs_to_another_home_is_kept(handle: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    (tmp_path / "restart.json").write_text(json.dumps({"home": "/home/other/airflow", "daemons": []}))
+    assert handle("started")["changed"] is False
+    assert (tmp_path / "restart.json").exists()
+
+
 def test_standalone_is_stopped_with_its_parts(handle: Callable[..., dict[str, Any]], old_airflow: Any) -> None:
     old_airflow.make_database()
     process = old_airflow.start("standalone", STANDALONE="1")
