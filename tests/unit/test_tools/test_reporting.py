@@ -26,7 +26,8 @@ E       AssertionError: changed: Start the scheduler
 E       assert 1 == 0
 
 tests/testinfra/shared/test_40_again.py:77: AssertionError
-____ test_units[ansible://updraft-default] ____
+_ test_units[ansible://updraft-default] _
+_ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _
 E       assert 'failed' == 'active'
 =========================== short test summary info ============================
 FAILED ../../tests/testinfra/shared/test_40_again.py::test_a_run_that_changes_nothing[ansible://updraft-default]
