@@ -160,8 +160,8 @@ def cluster_is_certain(draft: Draft) -> Iterator[str]:
     if draft.database is not None and draft.database.managed and len(clusters) > 1:
         host = draft.groups["metadata_db"][0]
         yield (
-            f"{host} has several PostgreSQL clusters ({listed(cluster['name'] for cluster in clusters)}), and which one is meant is not "
-            "guessed: remove the others (pg_dropcluster), or make the role and the database in one of them yourself and name it by "
+            f"{host} has several PostgreSQL clusters ({listed(cluster['config_dir'] for cluster in clusters)}), and which one is meant is "
+            "not guessed: remove the others (pg_dropcluster), or make the role and the database in one of them yourself and name it by "
             "airflow_metadata_db_managed (false), airflow_metadata_db_host, airflow_metadata_db_port and airflow_metadata_db_password."
         )
 

@@ -11,6 +11,9 @@ import re
 from typing import Any
 
 CONFIGURATIONS = "/etc/postgresql"
+SERVERS = "/usr/lib/postgresql"
+VERSION = re.compile(r"\d+(\.\d+)?", re.ASCII)
+"""Debian's tools take no other folder for a version's, such as one that somebody put aside."""
 OWN_SETTINGS = os.path.join("conf.d", "airflow.conf")
 """Written by the role metadata_db, into a cluster that it serves from."""
 
@@ -19,15 +22,27 @@ FIRST_OWN_OID = 16384
 """Databases that people make are numbered from here on; lower ones come with the server."""
 
 
-def find_clusters(configurations: str = CONFIGURATIONS) -> list[dict[str, Any]]:
-    """Each with `name`, `config_dir`, whether it is this collection's `own`, and the number of `databases` that somebody made."""
-    paths = sorted(glob.glob(os.path.join(glob.escape(configurations), "[0-9]*", "*", "postgresql.conf")))
-    return [_describe(path) for path in paths]
+def find_clusters(configurations: str = CONFIGURATIONS, servers: str = SERVERS) -> list[dict[str, Any]]:
+    """Each with `name`, `config_dir`, whether it is this collection's `own`, and the number of `databases` that somebody made.
+
+    A cluster whose server program is not there, as after the removal of its package, is none.
+    """
+    paths = sorted(glob.glob(os.path.join(glob.escape(configurations), "*", "*", "postgresql.conf")))
+    return [_describe(path) for path in paths if _has_server(_parts(path)[0], servers)]
+
+
+def _parts(path: str) -> tuple[str, str]:
+    version, name = os.path.dirname(path).split(os.sep)[-2:]
+    return version, name
+
+
+def _has_server(version: str, servers: str) -> bool:
+    return bool(VERSION.fullmatch(version)) and os.path.exists(os.path.join(servers, version, "bin", "postgres"))
 
 
 def _describe(path: str) -> dict[str, Any]:
     folder = os.path.dirname(path)
-    version, name = folder.split(os.sep)[-2:]
+    version, name = _parts(path)
     return {
         "name": f"{version}/{name}",
         "config_dir": folder,

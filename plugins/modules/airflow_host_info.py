@@ -83,8 +83,8 @@ airflow_host:
         - C(import_errors) are the files that do not parse today.
       type: dict
     postgresql_clusters:
-      description: The PostgreSQL clusters below C(/etc/postgresql), with C(name), C(config_dir), C(own) (whether it serves this
-        collection's database) and C(databases) (how many somebody made).
+      description: The PostgreSQL clusters below C(/etc/postgresql) whose server is installed, with C(name), C(config_dir), C(own) (whether
+        it serves this collection's database) and C(databases) (how many somebody made).
       type: list
       elements: dict
 """

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from ansible_collections.updraft.airflow.plugins.module_utils.host_postgresql import find_clusters
 
 
@@ -25,21 +26,53 @@ def make_cluster(folder: Path, name: str, *oids: int, own: bool = False) -> dict
     return {"name": name, "config_dir": str(configuration), "own": own, "databases": len(oids)}
 
 
+def install_server(folder: Path, version: str) -> None:
+    """The program of a version."""
+    programs = folder / "servers" / version / "bin"
+    programs.mkdir(parents=True)
+    (programs / "postgres").touch()
+
+
+def found(folder: Path) -> list[dict[str, Any]]:
+    """What there is below a folder of the test."""
+    return find_clusters(str(folder / "etc"), str(folder / "servers"))
+
+
 def test_a_host_without_a_server(tmp_path: Path) -> None:
-    assert find_clusters(str(tmp_path / "etc")) == []
+    assert found(tmp_path) == []
+
+
+@pytest.mark.parametrize("version", ["15-old", "15.bak", "15.", "old15", "15\n"])
+def test_a_folder_put_aside_is_no_cluster(tmp_path: Path, version: str) -> None:
+    for each in ("9.6", "15", version):
+        install_server(tmp_path, each)
+    make_cluster(tmp_path, f"{version}/main")
+    assert found(tmp_path) == []
+    expected = [make_cluster(tmp_path, "15/main"), make_cluster(tmp_path, "9.6/main")]
+    assert found(tmp_path) == expected
+
+
+def test_a_cluster_whose_server_was_removed_does_not_count(tmp_path: Path) -> None:
+    install_server(tmp_path, "17")
+    make_cluster(tmp_path, "15/main", 16384)
+    expected = make_cluster(tmp_path, "17/main")
+    assert found(tmp_path) == [expected]
 
 
 def test_clusters_with_and_without_databases(tmp_path: Path) -> None:
+    install_server(tmp_path, "15")
+    install_server(tmp_path, "17")
     expected = [
         make_cluster(tmp_path, "15/main"),
         make_cluster(tmp_path, "15/other", 16384, 24601),
         make_cluster(tmp_path, "17/main", 16388, own=True),
     ]
-    assert find_clusters(str(tmp_path / "etc")) == expected
+    assert found(tmp_path) == expected
 
 
 def test_a_cluster_without_its_data_has_no_databases(tmp_path: Path) -> None:
+    install_server(tmp_path, "15")
     configuration = tmp_path / "etc" / "15" / "main"
     configuration.mkdir(parents=True)
     (configuration / "postgresql.conf").write_text("port = 5432\n")
-    assert find_clusters(str(tmp_path / "etc")) == [{"name": "15/main", "config_dir": str(configuration), "own": False, "databases": 0}]
+    assert found(tmp_path) == [{"name": "15/main", "config_dir": str(configuration), "own": False, "databases": 0}]

@@ -389,9 +389,9 @@ DATABASE_CASES = {
     ),
     "several PostgreSQL clusters": (
         server(found=info(postgresql_clusters=[cluster("15/main"), cluster("17/main", databases=2)])),
-        "h1 has several PostgreSQL clusters (15/main, 17/main), and which one is meant is not guessed: remove the others (pg_dropcluster), "
-        "or make the role and the database in one of them yourself and name it by airflow_metadata_db_managed (false), "
-        "airflow_metadata_db_host, airflow_metadata_db_port and airflow_metadata_db_password.",
+        "h1 has several PostgreSQL clusters (/etc/postgresql/15/main, /etc/postgresql/17/main), and which one is meant is not guessed: "
+        "remove the others (pg_dropcluster), or make the role and the database in one of them yourself and name it by "
+        "airflow_metadata_db_managed (false), airflow_metadata_db_host, airflow_metadata_db_port and airflow_metadata_db_password.",
     ),
     "an old PostgreSQL cluster": (
         server(found=info(postgresql_clusters=[cluster("13/main")])),
