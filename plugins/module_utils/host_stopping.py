@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 
+from ansible_collections.updraft.airflow.plugins.module_utils._database import Database
 from ansible_collections.updraft.airflow.plugins.module_utils.host_daemons import Daemon
 from ansible_collections.updraft.airflow.plugins.module_utils.host_processes import (
     Process,
@@ -18,6 +19,7 @@ from ansible_collections.updraft.airflow.plugins.module_utils.host_processes imp
     list_processes,
     read_process,
 )
+from ansible_collections.updraft.airflow.plugins.module_utils.host_transactions import Transactions
 
 # The scheduler first, so that nothing new starts; what a task of 3.x talks to last; a parent after its children.
 ORDER = (
@@ -69,17 +71,19 @@ def send(process: Process, number: signal.Signals) -> None:
             os.kill(process.pid, number)
 
 
-def freeze(scheduler: Process) -> None:
+def freeze(scheduler: Process, database: Database | None = None) -> None:
     """Keep a scheduler from starting tasks; what runs goes on.
 
     A process that is stopped within a transaction keeps its locks, and no task could write its state. So it is let go and caught again
-    until it holds none.
+    until it holds none. Of SQLite the system knows the locks; a PostgreSQL server is asked for open transactions, which raises
+    DatabaseError when it does not answer.
     """
+    transactions = Transactions(database) if database and database.engine == "postgresql" else None
     deadline = time.monotonic() + FREEZE_TIMEOUT
     while is_same(scheduler):
         send(scheduler, signal.SIGSTOP)
         _wait_until_stopped(scheduler)
-        if not holds_sqlite_lock(scheduler.pid):
+        if not holds_sqlite_lock(scheduler.pid) and not (transactions and transactions.stay_open()):
             return
         send(scheduler, signal.SIGCONT)
         if time.monotonic() > deadline:
@@ -87,7 +91,8 @@ def freeze(scheduler: Process) -> None:
                 f"The scheduler (process {scheduler.pid}) held its database locked for {FREEZE_TIMEOUT} seconds; "
                 "look at its log, and run again when it is idle."
             )
-        time.sleep(0.05)
+        # Looking at a server takes longer, and a scheduler that is stopped most of the time would not get to the end of a transaction.
+        time.sleep(0.5 if transactions else 0.05)
 
 
 def _wait_until_stopped(process: Process) -> None:

@@ -11,7 +11,8 @@ version_added: 0.1.0
 description:
   - Ends the daemons of a hand-made installation, or starts them again as they were.
   - First the scheduler is kept from starting tasks. Its main process is stopped with SIGSTOP, at a moment when it has no lock on its
-    database. Then the module waits until the tasks that run have ended, and only then it ends the daemons, the scheduler first.
+    SQLite database, or when no transaction stays open on its PostgreSQL server. Then the module waits until the tasks that run have
+    ended, and only then it ends the daemons, the scheduler first.
   - When a task still runs after O(drain_timeout), the scheduler goes on, everything runs as before, and the module fails with the names
     of the tasks.
   - The module undoes that too when it is ended by a signal. After SIGKILL, and when a controller ends after V(drained), the scheduler stays
@@ -46,6 +47,42 @@ options:
   metadata_path:
     description: Its SQLite database, which is only read. Without it, running tasks are known by their processes alone.
     type: path
+  database:
+    description:
+      - Its metadata database when that is on a PostgreSQL server, which is asked for open transactions of this role while the scheduler
+        is stopped. Without it, a scheduler can be frozen with locks that running tasks wait for.
+      - A transaction that stays open for 30 seconds while the scheduler goes on again and again is taken for somebody else's.
+    type: dict
+    suboptions:
+      engine:
+        description: Kind of database.
+        type: str
+        choices: [sqlite, postgresql]
+        required: true
+      path:
+        description: File of an SQLite database.
+        type: path
+      host:
+        description: The server's address.
+        type: str
+      port:
+        description: The server's port.
+        type: int
+      name:
+        description: Name of the database.
+        type: str
+      user:
+        description: Role to log in as.
+        type: str
+      password:
+        description: The role's password.
+        type: str
+      ssl_mode:
+        description: libpq's C(sslmode).
+        type: str
+      ssl_root_cert:
+        description: File of the authorities that may have signed the server's certificate, for the modes that verify it.
+        type: path
   drain_timeout:
     description: How many seconds running tasks may take to end.
     type: int
@@ -109,6 +146,7 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.updraft.airflow.plugins.module_utils._database import ARGUMENTS, Database, DatabaseError
 from ansible_collections.updraft.airflow.plugins.module_utils.host_daemons import Daemon, find_daemons
 from ansible_collections.updraft.airflow.plugins.module_utils.host_restart import (
     StartError,
@@ -136,6 +174,7 @@ class Stopper:
 
     def __init__(self, parameters: dict[str, Any]) -> None:
         self.parameters = parameters
+        self.database = Database(parameters["database"]) if parameters["database"] else None
         self.daemons = find_daemons(parameters["home"])
         self.tasks = Tasks(parameters["home"], parameters["metadata_path"])
         self.waited_for = [task for task in self.tasks.recorded() if not is_silent(task)] if self.daemons else []
@@ -146,7 +185,7 @@ class Stopper:
         to_freeze = [daemon.process for daemon in schedulers(self.daemons) if daemon.process.state not in "Tt"]
         try:
             for process in to_freeze:
-                freeze(process)
+                freeze(process, self.database)
             self._wait_for_tasks()
         except BaseException:
             for daemon in schedulers(self.daemons):
@@ -245,6 +284,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["drained", "stopped", "started"], "default": "stopped"},
             "executor": {"type": "str"},
             "metadata_path": {"type": "path"},
+            "database": {**ARGUMENTS, "required": False},
             "drain_timeout": {"type": "int", "default": 600},
             "stop_timeout": {"type": "int", "default": 60},
             "restart_file": {"type": "path"},
@@ -259,7 +299,7 @@ def main() -> None:
         result = start(module) if module.params["state"] == "started" else stop(module)
     except (StopError, StartError) as error:
         module.fail_json(msg=str(error))
-    except (sqlite3.Error, OSError, ValueError) as error:
+    except (sqlite3.Error, OSError, DatabaseError, ValueError) as error:
         module.fail_json(msg=f"The daemons of {module.params['home']} could not be handled: {error}")
     module.exit_json(seconds=round(time.monotonic() - started, 1), **result)
 
