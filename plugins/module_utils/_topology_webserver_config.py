@@ -7,18 +7,48 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-GONE = "airflow.www"
-SUCCESSOR = "airflow.providers.fab.www"
-KEPT_BY_SUCCESSOR = ("app", "auth", "extensions", "security_appless", "security_manager", "session", "utils", "views")
+GONE = ("airflow.www", "airflow.auth", "airflow.api_connexion", "airflow.api.auth", "airflow.contrib")
 SUCCESSORS = {
-    "security": "FabAirflowSecurityManagerOverride from airflow.providers.fab.auth_manager.security_manager.override",
-    "fab_security": "AUTH_DB and its like from flask_appbuilder.const",
+    "airflow.www.security": "FabAirflowSecurityManagerOverride from airflow.providers.fab.auth_manager.security_manager.override",
+    "airflow.www.fab_security": "AUTH_DB and its like from flask_appbuilder.const",
 }
+TWO_WAYS = ", in a try statement with the old one while 2.x reads the file"
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A package of which some parts are elsewhere now."""
+
+    old: str
+    new: str
+    parts: tuple[str, ...]
+    while_2: str = ""
+    """What else to do as long as 2.x, which does not have the new package, reads the file."""
+
+
+MOVED = (
+    Moved(
+        "airflow.www",
+        "airflow.providers.fab.www",
+        ("app", "auth", "extensions", "security_appless", "security_manager", "session", "utils", "views"),
+        TWO_WAYS,
+    ),
+    Moved("airflow.auth.managers.fab", "airflow.providers.fab.auth_manager", ("api", "fab_auth_manager", "security_manager")),
+    Moved("airflow.auth.managers", "airflow.api_fastapi.auth.managers", ("base_auth_manager", "models"), TWO_WAYS),
+    Moved(
+        "airflow.api.auth.backend",
+        "airflow.providers.fab.auth_manager.api.auth.backend",
+        ("basic_auth", "kerberos_auth", "session"),
+    ),
+)
+PACKAGES = ("airflow", "airflow.api", *GONE, *(moved.old for moved in MOVED))
+"""What is imported from these may be a module."""
 
 
 class _Imports(ast.NodeVisitor):
-    """Names of imported modules with their lines, but for those that the file tries to import."""
+    """Names of imported modules with their lines, but for those that the file imports on a condition."""
 
     def __init__(self) -> None:
         self.found: list[tuple[int, str]] = []
@@ -26,14 +56,17 @@ class _Imports(ast.NodeVisitor):
     def visit_Try(self, node: ast.Try) -> None:
         """A file that tries has a way for both versions."""
 
+    def visit_If(self, node: ast.If) -> None:
+        """So has one that looks at the version first."""
+
     def visit_Import(self, node: ast.Import) -> None:
         """`import a.b`"""
         self.found += [(node.lineno, alias.name) for alias in node.names]
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         """`from a.b import c`, where c may be a module too."""
-        whole = node.module in ("airflow", GONE)
-        self.found += [(node.lineno, f"{node.module}.{alias.name}") for alias in node.names] if whole else [(node.lineno, str(node.module))]
+        names = [f"{node.module}.{alias.name}" for alias in node.names] if node.module in PACKAGES else [str(node.module)]
+        self.found += [(node.lineno, name) for name in names]
 
 
 def lost_imports(content: str) -> Iterator[tuple[int, str, str]]:
@@ -45,14 +78,20 @@ def lost_imports(content: str) -> Iterator[tuple[int, str, str]]:
     imports = _Imports()
     imports.visit(tree)
     for line, module in dict.fromkeys(imports.found):
-        if module == GONE or module.startswith(GONE + "."):
-            yield line, module, _advice(module[len(GONE) + 1 :])
+        if any(_is_in(module, gone) for gone in GONE):
+            yield line, module, _advice(module)
+
+
+def _is_in(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
 
 
 def _advice(module: str) -> str:
-    part = module.partition(".")[0]
-    if part in SUCCESSORS:
-        return f"import {SUCCESSORS[part]} instead"
-    if not module or part in KEPT_BY_SUCCESSOR:
-        return f"import {SUCCESSOR}{'.' if module else ''}{module} instead, in a try statement with the old one while 2.x reads the file"
+    for old, successor in SUCCESSORS.items():
+        if _is_in(module, old):
+            return f"import {successor} instead"
+    for moved in MOVED:
+        rest = module[len(moved.old) + 1 :]
+        if _is_in(module, moved.old) and (not rest or rest.partition(".")[0] in moved.parts):
+            return f"import {moved.new}{module[len(moved.old) :]} instead{moved.while_2}"
     return "remove it, nothing takes its place"

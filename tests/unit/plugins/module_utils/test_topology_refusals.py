@@ -637,6 +637,37 @@ OVERRIDE = "FabAirflowSecurityManagerOverride from airflow.providers.fab.auth_ma
             "def f():\n    from airflow.www import decorators\n",
             "line 2, imports airflow.www.decorators, which Airflow 3 does not have: remove it, nothing takes its place.",
         ),
+        (
+            "from airflow.auth.managers.fab.security_manager.override import FabAirflowSecurityManagerOverride\n",
+            "line 1, imports airflow.auth.managers.fab.security_manager.override, which Airflow 3 does not have: import "
+            "airflow.providers.fab.auth_manager.security_manager.override instead.",
+        ),
+        (
+            "from airflow.auth.managers.models.base_user import BaseUser\n",
+            "line 1, imports airflow.auth.managers.models.base_user, which Airflow 3 does not have: import "
+            "airflow.api_fastapi.auth.managers.models.base_user instead, in a try statement",
+        ),
+        (
+            "from airflow import auth\n",
+            "line 1, imports airflow.auth, which Airflow 3 does not have: remove it, nothing takes its place.",
+        ),
+        (
+            "from airflow.api_connexion.security import requires_access\n",
+            "line 1, imports airflow.api_connexion.security, which Airflow 3 does not have: remove it, nothing takes its place.",
+        ),
+        (
+            "from airflow.api.auth.backend import basic_auth\n",
+            "line 1, imports airflow.api.auth.backend.basic_auth, which Airflow 3 does not have: import "
+            "airflow.providers.fab.auth_manager.api.auth.backend.basic_auth instead.",
+        ),
+        (
+            "from airflow.api import auth\n",
+            "line 1, imports airflow.api.auth, which Airflow 3 does not have: remove it, nothing takes its place.",
+        ),
+        (
+            "import airflow.contrib.hooks\n",
+            "line 1, imports airflow.contrib.hooks, which Airflow 3 does not have: remove it, nothing takes its place.",
+        ),
     ],
 )
 def test_a_webserver_config_that_airflow_3_cannot_import_is_refused(content: str, said: str) -> None:
@@ -651,9 +682,11 @@ def test_a_webserver_config_that_airflow_3_cannot_import_is_refused(content: str
     [
         "from flask_appbuilder.const import AUTH_DB\nfrom airflow.wwwidgets import x\n",
         "try:\n    from airflow.providers.fab.www.app import create_app\nexcept ImportError:\n    from airflow.www.app import create_app\n",
+        "import airflow\nif airflow.__version__ < '3':\n    from airflow.www.security import x\nelse:\n    import airflow.www.app\n",
+        "from airflow.api.client import get_current_api_client\nfrom airflow.api import common\nimport airflow.authors\n",
         "# from airflow.www.security import x\n",
     ],
-    ids=["others", "both ways", "comment"],
+    ids=["others", "both ways", "condition", "kept", "comment"],
 )
 def test_a_webserver_config_that_airflow_3_can_import_passes(content: str) -> None:
     old: dict[str, Any] = {"webserver_config": OLD_CONFIG, "webserver_config_content": content}
