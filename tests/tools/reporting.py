@@ -36,8 +36,9 @@ PYTEST_BROKEN = re.compile(r"ERROR \S+( - .+)?$")
 TASK = re.compile(r"(TASK|RUNNING HANDLER) \[.+\]")
 TASK_FAILED = re.compile(r"(fatal|failed): \[.+\]")
 TASK_WHY = re.compile(r" +(msg|stderr|reason|item):")
-OTHER = re.compile(r"(CRITICAL |ERROR: |make.*\*\*\* .*(No rule|missing))")
+OTHER = re.compile(r"(CRITICAL |ERROR: |ERROR +parsing |make.*\*\*\* .*(No rule|missing))")
 NOT_IDEMPOTENT = re.compile(r"\* \[.+\] => ")
+ANOTHER_MATTER = re.compile(r"(INFO|WARNING|ERROR|CRITICAL|make|PLAY|TASK|\* )")
 MAKES_OWN = re.compile(r"make(\[\d+\])?: ")
 
 
@@ -126,6 +127,16 @@ def _why_task_failed(following: list[str]) -> list[str]:
     return found
 
 
+def _what_it_goes_on_with(following: list[str]) -> list[str]:
+    """The next lines up to one that is about something else."""
+    found = []
+    for line in following:
+        if ANOTHER_MATTER.match(line):
+            break
+        found += [line] if line.strip() else []
+    return found
+
+
 def failures(lines: list[str]) -> list[list[str]]:
     """Return every failure in an output: a line that names it, and those that say why."""
     found: list[list[str]] = []
@@ -142,7 +153,7 @@ def failures(lines: list[str]) -> list[list[str]]:
         elif TASK_FAILED.match(line) and "...ignoring" not in lines[number + 1 : number + 40]:
             found.append([task, line, *_why_task_failed(lines[number + 1 :])])
         elif PYTEST_BROKEN.match(line) or OTHER.match(line):
-            found.append([line])
+            found.append([line, *_what_it_goes_on_with(lines[number + 1 : number + 4])])
         elif NOT_IDEMPOTENT.match(line) and found:
             found[-1].append(line)
     return found

@@ -93,6 +93,11 @@ def test_tasks_that_changed_something_again_are_named() -> None:
     assert told(output) == output.splitlines()
 
 
+def test_a_scenario_that_cannot_be_read_is_told_with_its_line() -> None:
+    output = "ERROR    parsing config file 'molecule.yml'.\n\nInvalid placeholder in string: line 19\n19:  pattern: ^x$\nscenario:\n"
+    assert told(output) == [line for line in output.splitlines()[:4] if line]
+
+
 def test_where_no_failure_is_recognised_the_end_is_told_without_what_make_says() -> None:
     output = "".join(f"plugins/x.py:{number}:1: E501 line too long\n" for number in range(30)) + "make: *** [Makefile:60: lint] Error 1\n"
     assert told(output) == [f"plugins/x.py:{number}:1: E501 line too long" for number in range(15, 30)]
