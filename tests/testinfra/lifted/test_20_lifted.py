@@ -77,7 +77,8 @@ def test_a_run_that_was_under_way_goes_on(installation: Installation) -> None:
     # Last, for it changes rows that the copy is compared by.
     client = installation.client()
     before = {task["task_id"]: task["state"] for task in client.tasks("relay", "under_way")}
-    assert before == {"first": "success", "second": None, "third": None}
+    # A task of 2.x schedules what comes after it, even when its DAG is paused.
+    assert (before["first"], before["third"]) == ("success", None) and before["second"] in (None, "scheduled")
     client.pause("relay", False)
     assert client.wait_for_run("relay", "under_way")["state"] == "success"
     after = client.tasks("relay", "under_way")
