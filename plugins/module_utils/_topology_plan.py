@@ -108,6 +108,7 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
         "database": _database(draft, name),
         "sqlite": _sqlite(draft, host),
         "move": _move(draft, name),
+        "old_units": _old_units(draft, name),
         "move_is_unmarked": _move_is_unmarked(draft, name),
         "users": _users(draft),
         "adopted": _adopted(draft, name, carried),
@@ -369,6 +370,15 @@ def _move(draft: Draft, name: str) -> dict[str, Any] | None:
     if not moves(draft):
         return None
     return {"source": _source(draft), "target_version": draft.version, "on_this_host": move_host(draft) == name}
+
+
+def _old_units(draft: Draft, name: str) -> list[str]:
+    """The units of the collection's own installation on SQLite that are stopped while it moves, in the order of their start."""
+    if not moves(draft) or draft.taking_over or move_host(draft) != name:
+        return []
+    # Airflow 2 parses DAGs in its scheduler: there is no such unit yet where the move crosses to 3.
+    crosses = draft.line >= 3 and str(source_version(draft)).startswith("2.")
+    return [unit_name(daemon) for daemon in DAEMONS if name in draft.placement[daemon] and not (crosses and daemon == "dag_processor")]
 
 
 def _parse_environment(draft: Draft) -> dict[str, str]:

@@ -274,6 +274,16 @@ def test_the_own_installation_moves_off_sqlite_too() -> None:
         "home": "/opt/airflow",
     }
     assert (result["version"], result["executor"]) == ("2.11.2", "LocalExecutor")
+    assert result["old_units"] == ["airflow-webserver", "airflow-scheduler", "airflow-triggerer"]
+
+
+def test_units_that_the_old_line_has_not_are_not_stopped() -> None:
+    record = installation("2.11.2", "sqlite", executor="SequentialExecutor")
+    found = info(installation=record, metadata={"revision": "5f2621c13b39", "size_mb": 1})
+    crossing = plan(single("metadata_db", found=found, airflow_version="3.3.2"))
+    assert "airflow-dag-processor" in [daemon["unit"] for daemon in crossing["daemons"]]
+    assert crossing["old_units"] == ["airflow-webserver", "airflow-scheduler", "airflow-triggerer"]
+    assert take_over()["old_units"] == []
 
 
 @pytest.mark.parametrize(
