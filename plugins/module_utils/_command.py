@@ -9,7 +9,7 @@ import os
 import pwd
 import subprocess
 from collections.abc import Mapping, Sequence
-from typing import Callable
+from typing import Any, Callable
 
 
 def demote(user: str) -> Callable[[], None]:
@@ -43,6 +43,24 @@ def run_as(
         check=False,
         preexec_fn=demote(user) if user and os.geteuid() == 0 else None,
     )
+
+
+class CommandError(Exception):
+    """A command of Airflow failed; the text is for the user."""
+
+
+def run_airflow(venv: str, user: str, arguments: Sequence[str], environment: Mapping[str, Any], timeout: float) -> None:
+    """Run `airflow` of a virtual environment with only the given environment. Raises CommandError."""
+    folder = os.path.join(venv, "bin")
+    given = {"PATH": f"{folder}:/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": pwd.getpwnam(user).pw_dir}
+    given.update({name: str(value) for name, value in environment.items()})
+    words = " ".join(["airflow", *arguments])
+    try:
+        done = run_as(user, [os.path.join(folder, "airflow"), *arguments], given, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise CommandError(f"{words} did not end within {timeout} seconds.") from None
+    if done.returncode != 0:
+        raise CommandError(f"{words} failed: {last_lines(done.stderr or done.stdout)}")
 
 
 def last_lines(text: str, count: int = 15) -> str:

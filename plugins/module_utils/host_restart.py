@@ -26,6 +26,10 @@ class StartError(Exception):
     """A daemon could not be started again; the text is for the user."""
 
 
+class RestartFileError(Exception):
+    """What an earlier run remembered cannot be read; the text is for the user."""
+
+
 def remember(daemons: list[Daemon], path: str, home: str) -> None:
     """Write how to start the daemons again; what an interrupted run wrote is kept for those that it ended."""
     ended = _not_running(recall(path, home), daemons)
@@ -33,14 +37,14 @@ def remember(daemons: list[Daemon], path: str, home: str) -> None:
 
 
 def recall(path: str, home: str) -> list[dict[str, Any]]:
-    """How to start what was stopped of an AIRFLOW_HOME, or nothing. Raises ValueError for a file that is damaged."""
+    """How to start what was stopped of an AIRFLOW_HOME, or nothing. Raises RestartFileError."""
     try:
         with open(path, encoding="utf-8") as stream:
             content = json.load(stream)
     except FileNotFoundError:
         return []
     except ValueError as error:
-        raise ValueError(f"{path}, which says how the old daemons are started again, is damaged ({error}): remove it.") from None
+        raise RestartFileError(f"{path}, which says how the old daemons are started again, is damaged ({error}): remove it.") from None
     return list(content["daemons"]) if content["home"] == home else []
 
 

@@ -24,6 +24,8 @@ attributes:
   diff_mode:
     support: none
     description: Nothing is changed.
+extends_documentation_fragment:
+  - updraft.airflow.database
 options:
   interpreter:
     description: The Python interpreter of the virtual environment to parse with.
@@ -61,37 +63,6 @@ options:
     description:
       - The server database of the source, which is only read.
       - Without O(metadata_path), variables, connections and the files that did not parse before are read from there.
-    type: dict
-    suboptions:
-      engine:
-        description: Kind of database.
-        type: str
-        choices: [sqlite, postgresql]
-        required: true
-      path:
-        description: File of an SQLite database.
-        type: path
-      host:
-        description: The server's address.
-        type: str
-      port:
-        description: The server's port.
-        type: int
-      name:
-        description: Name of the database.
-        type: str
-      user:
-        description: Role to log in as.
-        type: str
-      password:
-        description: The role's password.
-        type: str
-      ssl_mode:
-        description: libpq's C(sslmode).
-        type: str
-      ssl_root_cert:
-        description: File of the authorities that may have signed the server's certificate, for the modes that verify it.
-        type: path
   known_import_errors:
     description: Files that did not parse before, as the C(import_error) table of the source names them.
     type: list

@@ -61,14 +61,10 @@ seconds:
   type: float
 """
 
-import os
-import pwd
-import subprocess
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.updraft.airflow.plugins.module_utils._command import last_lines, run_as
-from ansible_collections.updraft.airflow.plugins.module_utils.host_child import base_environment
+from ansible_collections.updraft.airflow.plugins.module_utils._command import CommandError, run_airflow
 
 
 def main() -> None:
@@ -87,18 +83,12 @@ def main() -> None:
     parameters = module.params
     if module.check_mode:
         module.exit_json(changed=True)
-    given = {name: str(value) for name, value in {**parameters["settings"], **parameters["environment"]}.items()}
-    folder = os.path.join(parameters["venv"], "bin")
-    environment = {**base_environment(pwd.getpwnam(parameters["user"]).pw_dir), **given}
-    environment["PATH"] = folder + os.pathsep + environment["PATH"]
-    command = [os.path.join(folder, "airflow"), "dags", "reserialize"]
+    environment = {"PYTHONDONTWRITEBYTECODE": "1", **parameters["settings"], **parameters["environment"]}
     started = time.monotonic()
     try:
-        done = run_as(parameters["user"], command, environment, timeout=parameters["timeout"])
-    except subprocess.TimeoutExpired:
-        module.fail_json(msg=f"airflow dags reserialize did not end within {parameters['timeout']} seconds.")
-    if done.returncode != 0:
-        module.fail_json(msg=f"airflow dags reserialize failed: {last_lines(done.stderr or done.stdout)}")
+        run_airflow(parameters["venv"], parameters["user"], ["dags", "reserialize"], environment, parameters["timeout"])
+    except CommandError as error:
+        module.fail_json(msg=str(error))
     module.exit_json(changed=True, seconds=round(time.monotonic() - started, 1))
 
 

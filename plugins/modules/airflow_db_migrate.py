@@ -20,6 +20,8 @@ attributes:
   diff_mode:
     support: full
     description: Shows the revision before and after.
+extends_documentation_fragment:
+  - updraft.airflow.database
 options:
   venv:
     description: The version's virtual environment.
@@ -35,38 +37,7 @@ options:
     required: true
   database:
     description: The metadata database, for reading its revision.
-    type: dict
     required: true
-    suboptions:
-      engine:
-        description: Kind of database.
-        type: str
-        choices: [sqlite, postgresql]
-        required: true
-      path:
-        description: File of an SQLite database.
-        type: path
-      host:
-        description: The server's address.
-        type: str
-      port:
-        description: The server's port.
-        type: int
-      name:
-        description: Name of the database.
-        type: str
-      user:
-        description: Role to log in as.
-        type: str
-      password:
-        description: The role's password.
-        type: str
-      ssl_mode:
-        description: libpq's C(sslmode).
-        type: str
-      ssl_root_cert:
-        description: File of the authorities that may have signed the server's certificate, for the modes that verify it.
-        type: path
   timeout:
     description: Seconds after which the migration is given up.
     type: int
@@ -96,11 +67,10 @@ before:
 import ast
 import glob
 import os
-import subprocess
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.updraft.airflow.plugins.module_utils._command import last_lines, run_as
+from ansible_collections.updraft.airflow.plugins.module_utils._command import CommandError, run_airflow
 from ansible_collections.updraft.airflow.plugins.module_utils._database import ARGUMENTS, Database, DatabaseError
 from ansible_collections.updraft.airflow.plugins.module_utils._venv import site_packages
 
@@ -167,25 +137,14 @@ def main() -> None:
         module.exit_json(changed=False, **result)
     result["diff"] = {"before": f"{before or 'no schema'}\n", "after": f"{head}\n"}
     if not module.check_mode:
-        migrate(module)
+        try:
+            run_airflow(parameters["venv"], parameters["user"], ["db", "migrate"], parameters["environment"], parameters["timeout"])
+        except CommandError as error:
+            module.fail_json(msg=str(error))
         after, current = is_current(database, parameters["venv"])
         if not current:
             module.fail_json(msg=f"airflow db migrate ended, but the schema of {database.place} is at {after} and not at {head}.")
     module.exit_json(changed=True, **result)
-
-
-def migrate(module: AnsibleModule) -> None:
-    """Run Airflow's own migration."""
-    parameters = module.params
-    environment = {"PATH": f"{parameters['venv']}/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
-    environment.update({key: str(value) for key, value in parameters["environment"].items()})
-    command = [os.path.join(parameters["venv"], "bin", "airflow"), "db", "migrate"]
-    try:
-        done = run_as(parameters["user"], command, environment, timeout=parameters["timeout"])
-    except subprocess.TimeoutExpired:
-        module.fail_json(msg=f"airflow db migrate did not end within {parameters['timeout']} seconds.")
-    if done.returncode != 0:
-        module.fail_json(msg=f"airflow db migrate failed: {last_lines(done.stderr or done.stdout)}")
 
 
 if __name__ == "__main__":

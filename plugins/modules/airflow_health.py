@@ -23,6 +23,8 @@ attributes:
   diff_mode:
     support: none
     description: Changes nothing.
+extends_documentation_fragment:
+  - updraft.airflow.database
 options:
   unit:
     description: The daemon's systemd unit.
@@ -37,37 +39,6 @@ options:
     choices: [SchedulerJob, TriggererJob, DagProcessorJob]
   database:
     description: The metadata database. Needed with O(job_type).
-    type: dict
-    suboptions:
-      engine:
-        description: Kind of database.
-        type: str
-        choices: [sqlite, postgresql]
-        required: true
-      path:
-        description: File of an SQLite database.
-        type: path
-      host:
-        description: The server's address.
-        type: str
-      port:
-        description: The server's port.
-        type: int
-      name:
-        description: Name of the database.
-        type: str
-      user:
-        description: Role to log in as.
-        type: str
-      password:
-        description: The role's password.
-        type: str
-      ssl_mode:
-        description: libpq's C(sslmode).
-        type: str
-      ssl_root_cert:
-        description: File of the authorities that may have signed the server's certificate, for the modes that verify it.
-        type: path
   timeout:
     description: Seconds to wait.
     type: int

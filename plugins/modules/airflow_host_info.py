@@ -99,7 +99,7 @@ from ansible_collections.updraft.airflow.plugins.module_utils._failure import un
 from ansible_collections.updraft.airflow.plugins.module_utils.host_adopted import describe
 from ansible_collections.updraft.airflow.plugins.module_utils.host_interpreters import find_interpreters
 from ansible_collections.updraft.airflow.plugins.module_utils.host_postgresql import find_clusters
-from ansible_collections.updraft.airflow.plugins.module_utils.host_restart import RESTART_FILE
+from ansible_collections.updraft.airflow.plugins.module_utils.host_restart import RESTART_FILE, RestartFileError
 from ansible_collections.updraft.airflow.plugins.module_utils.host_sqlite import read_metadata
 from ansible_collections.updraft.airflow.plugins.module_utils.host_state import read_installation
 
@@ -185,7 +185,7 @@ def main() -> None:
     )
     try:
         found = look(module.params)
-    except (HostInfoError, OSError) as error:
+    except (HostInfoError, RestartFileError, OSError) as error:
         module.fail_json(msg=str(error))
     except Exception as error:
         module.fail_json(msg=unforeseen(error))

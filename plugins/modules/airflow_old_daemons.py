@@ -28,6 +28,8 @@ attributes:
   diff_mode:
     support: none
     description: Processes have no diff.
+extends_documentation_fragment:
+  - updraft.airflow.database
 options:
   home:
     description: The C(AIRFLOW_HOME) of the installation.
@@ -52,37 +54,6 @@ options:
       - Its metadata database when that is on a PostgreSQL server, which is asked for open transactions of this role while the scheduler
         is stopped. Without it, a scheduler can be frozen with locks that running tasks wait for.
       - A transaction that stays open for 30 seconds while the scheduler goes on again and again is taken for somebody else's.
-    type: dict
-    suboptions:
-      engine:
-        description: Kind of database.
-        type: str
-        choices: [sqlite, postgresql]
-        required: true
-      path:
-        description: File of an SQLite database.
-        type: path
-      host:
-        description: The server's address.
-        type: str
-      port:
-        description: The server's port.
-        type: int
-      name:
-        description: Name of the database.
-        type: str
-      user:
-        description: Role to log in as.
-        type: str
-      password:
-        description: The role's password.
-        type: str
-      ssl_mode:
-        description: libpq's C(sslmode).
-        type: str
-      ssl_root_cert:
-        description: File of the authorities that may have signed the server's certificate, for the modes that verify it.
-        type: path
   drain_timeout:
     description: How many seconds running tasks may take to end.
     type: int
@@ -149,6 +120,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.updraft.airflow.plugins.module_utils._database import ARGUMENTS, Database, DatabaseError
 from ansible_collections.updraft.airflow.plugins.module_utils.host_daemons import Daemon, find_daemons
 from ansible_collections.updraft.airflow.plugins.module_utils.host_restart import (
+    RestartFileError,
     StartError,
     recall,
     remember,
@@ -297,9 +269,9 @@ def main() -> None:
     started = time.monotonic()
     try:
         result = start(module) if module.params["state"] == "started" else stop(module)
-    except (StopError, StartError) as error:
+    except (StopError, StartError, RestartFileError) as error:
         module.fail_json(msg=str(error))
-    except (sqlite3.Error, OSError, DatabaseError, ValueError) as error:
+    except (sqlite3.Error, OSError, DatabaseError) as error:
         module.fail_json(msg=f"The daemons of {module.params['home']} could not be handled: {error}")
     module.exit_json(seconds=round(time.monotonic() - started, 1), **result)
 

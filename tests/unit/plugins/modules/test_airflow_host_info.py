@@ -127,6 +127,13 @@ def test_only_an_edited_webserver_config_is_carried(
     assert adopted["webserver_config_content"] == (content if is_edited else None)
 
 
+def test_a_damaged_file_of_an_interrupted_run_is_named(run_module: RunModule, old_airflow: Any, tmp_path: Path) -> None:
+    (tmp_path / "opt" / "backups").mkdir(parents=True)
+    (tmp_path / "opt" / "backups" / "restart.json").write_text("")
+    result = run_module("airflow_host_info", home=str(tmp_path / "opt"), config_dir=str(tmp_path / "etc"), adopt_home=str(old_airflow.home))
+    assert result["failed"] and result["msg"].startswith(f"{tmp_path}/opt/backups/restart.json, which says how the old daemons")
+
+
 def test_users_of_simple_auth_manager(look: Callable[..., dict[str, Any]], old_airflow: Any) -> None:
     (old_airflow.site / "apache_airflow-2.11.2.dist-info").rename(old_airflow.site / "apache_airflow-3.3.2.dist-info")
     metadata = old_airflow.site / "apache_airflow-3.3.2.dist-info" / "METADATA"
