@@ -19,9 +19,9 @@ def package_name(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", match[1]).lower() if match else ""
 
 
-def lock_files(files_dir: str, version: str, engine: str) -> list[str]:
-    """The lock of a version and the further one of a database engine; none for a version without a lock."""
-    names = [f"{version}.txt"] if engine == "sqlite" else [f"{version}.txt", f"{version}-{engine}.txt"]
+def lock_files(files_dir: str, version: str, parts: Sequence[str]) -> list[str]:
+    """The lock of a version and the further ones of parts such as a database engine; none for a version without a lock."""
+    names = [f"{version}.txt", *(f"{version}-{part}.txt" for part in parts)]
     paths = [os.path.join(files_dir, "locks", name) for name in names]
     return paths if all(os.path.isfile(path) for path in paths) else []
 

@@ -9,11 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-DAEMONS = ("webserver", "scheduler", "dag_processor", "triggerer")
+CONTROL_DAEMONS = ("webserver", "scheduler", "dag_processor", "triggerer")
+"""The daemons that read and write the metadata database."""
+
+DAEMONS = (*CONTROL_DAEMONS, "worker", "flower")
 """Component names that are daemons of Airflow, in the order they start."""
 
 SERVICES = ("metadata_db", "broker", "load_balancer", "monitoring")
-COMPONENTS = (*DAEMONS, "worker", "flower", *SERVICES)
+COMPONENTS = (*DAEMONS, *SERVICES)
 """Every component that has a group in the inventory."""
 
 
@@ -93,6 +96,45 @@ class Database:
 
 
 @dataclass
+class Broker:
+    """The server that holds Celery's queues."""
+
+    engine: str
+    managed: bool
+    host: str
+    port: int
+    vhost: str
+    user: str
+    password: str = ""
+
+
+@dataclass
+class Results:
+    """The database of Celery's results, on the metadata's server under a role of its own."""
+
+    name: str
+    user: str
+    password: str = ""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A Celery worker of a host."""
+
+    instance: str
+    """Empty for the host's first one, which is `airflow-worker`; a further one is `airflow-worker@INSTANCE`."""
+    queues: tuple[str, ...]
+    concurrency: int
+    autoscale: str
+    serves_logs: bool
+
+    @property
+    def name(self) -> str:
+        """Its name among the host's daemons."""
+        return f"worker@{self.instance}" if self.instance else "worker"
+
+
+@dataclass
 class Draft:
     """The topology as far as it is derived. A stage never fails: what it cannot derive stays at a harmless value, and a rule reports it."""
 
@@ -111,6 +153,9 @@ class Draft:
     engine: str = "sqlite"
     executor: str = ""
     database: Database | None = None
+    broker: Broker | None = None
+    results: Results | None = None
+    workers: dict[str, list[Worker]] = field(default_factory=dict)
     sqlite_path: str | None = None
     port: int = 8080
     base_url: str = ""
@@ -145,9 +190,21 @@ class Draft:
         return [name for name in self.hosts if name in placed]
 
     @property
+    def uses_celery(self) -> bool:
+        """Whether tasks run on Celery's workers."""
+        return self.executor == "CeleryExecutor"
+
+    @property
+    def celery_hosts(self) -> list[str]:
+        """Hosts with a daemon that reaches the broker, in the order of the inventory."""
+        placed = {name for daemon in ("scheduler", "worker", "flower") for name in self.placement.get(daemon, [])}
+        return [name for name in self.hosts if name in placed]
+
+    @property
     def used_hosts(self) -> list[str]:
-        """Hosts that run a daemon or the metadata database."""
-        return [name for name in self.hosts if name in self.airflow_hosts or name in self.groups["metadata_db"]]
+        """Hosts that run a daemon, the metadata database or the broker."""
+        servers = {*self.groups["metadata_db"], *self.groups["broker"]}
+        return [name for name in self.hosts if name in self.airflow_hosts or name in servers]
 
     @property
     def main_host(self) -> str | None:

@@ -6,34 +6,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import _topology_sizing as sizing
 from . import _topology_urls as urls
 from . import _topology_versions as versions
+from ._topology_broker import broker_plan
+from ._topology_celery import most_tasks, worker_user
+from ._topology_connections import connections, ssl_root_cert
+from ._topology_daemons import cli_environment, daemons_of, service_user, task_group, unit_name
 from ._topology_locks import environment_digest, lock_files, locked_names, package_name
-from ._topology_model import DAEMONS, Draft, Host
-from ._topology_rules_values import scheduler_health_port
+from ._topology_model import CONTROL_DAEMONS, Draft, Host
 from ._topology_rules_versions import find_python, move_host, moves, source_environment_version, source_python
-from ._topology_secrets import derived_secrets, needs_admin, readers
-from ._topology_settings import CONFIG_DIR, base_path, folders
-from ._topology_stages import candidate_clusters, number_setting, setting, source_version
+from ._topology_secrets import needs_admin
+from ._topology_settings import CONFIG_DIR, folders
+from ._topology_stages import candidate_clusters, number_setting, source_version
 from .airflow_options import environment_name
 
-JOB_TYPES = {"scheduler": "SchedulerJob", "dag_processor": "DagProcessorJob", "triggerer": "TriggererJob"}
-DESCRIPTIONS = {
-    "webserver": "Airflow's web pages and API",
-    "scheduler": "Airflow's scheduler",
-    "dag_processor": "Airflow's DAG processor",
-    "triggerer": "Airflow's triggerer",
-}
-QUICK_STOP_SECONDS = 60
 SIMPLE_ROLES = {"viewer": "Viewer", "user": "User", "op": "Op", "admin": "Admin"}
-DATABASE_UNIT = "postgresql.service"
-CA_BUNDLES = {"RedHat": "/etc/pki/tls/certs/ca-bundle.crt"}
-DEFAULT_CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+RESULT_READERS = 16
+"""Processes of a scheduler that look for results; Airflow starts one less than there are cores."""
+
 INSTALLERS = ("pip", "setuptools", "uv", "wheel")
 UNLOCKED_PACKAGES = {
     2: ("apache-airflow=={version}",),
@@ -45,48 +39,16 @@ UNLOCKED_PACKAGES = {
         "apache-airflow-providers-sqlite",
     ),
 }
-UNLOCKED_DRIVERS = {"postgresql": ("apache-airflow-providers-postgres", "psycopg2-binary", "asyncpg")}
-
-
-@dataclass(frozen=True)
-class Connections:
-    """The two URLs of the metadata database; 2.x has no asynchronous one."""
-
-    url: str
-    async_url: str
-
-
-def ssl_root_cert(draft: Draft, host: Host) -> str | None:
-    """The file with the authorities that may have signed the server's certificate, None when nothing is verified."""
-    database = draft.database
-    if database is None:
-        return None
-    written = host.variables.get("airflow_metadata_db_ssl_root_cert") or database.ssl_root_cert
-    if written or not database.ssl_mode.startswith("verify-"):
-        return written or None
-    family = str(host.facts.get("os_family"))
-    return host.variables.get("airflow_ca_bundle") or CA_BUNDLES.get(family, DEFAULT_CA_BUNDLE)
-
-
-def connections(draft: Draft, host: Host) -> Connections:
-    """How the daemons of a host reach the metadata."""
-    database = draft.database
-    if database is None:
-        return Connections(urls.sqlite_url(draft.sqlite_path or ""), urls.sqlite_async_url(draft.sqlite_path or ""))
-    place = (database.user, database.password, database.host, database.port, database.name)
-    parts = (*place, database.ssl_mode, ssl_root_cert(draft, host))
-    return Connections(urls.postgresql_url(*parts, database.options), database.async_url or urls.postgresql_async_url(*parts))
-
-
-def unit_name(daemon: str) -> str:
-    """The systemd unit of a daemon, the same in 2.x and 3.x."""
-    return "airflow-" + daemon.replace("_", "-")
+UNLOCKED_PARTS = {
+    "postgresql": ("apache-airflow-providers-postgres", "psycopg2-binary", "asyncpg"),
+    "celery": ("apache-airflow-providers-celery", "celery<5.7"),
+}
 
 
 def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_file: str | None) -> dict[str, Any]:
     """Everything that is to be true on one host."""
     host = draft.hosts[name]
-    daemons = _daemons(draft, host)
+    daemons = daemons_of(draft, host)
     carried = carried_packages(draft)
     return {
         "installation": draft.values["airflow_installation"],
@@ -96,16 +58,19 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
         "engine": draft.engine,
         "hostname": (host.info or {}).get("hostname") or name,
         "peers": _peers(draft, name),
-        "user": _user(draft),
+        "user": service_user(draft),
+        "task_group": task_group(draft, host),
+        "accounts": _accounts(draft, host) if daemons else [],
         "paths": _paths(draft),
         "environments": _environments(draft, host, carried) if daemons else [],
         "daemons": daemons,
-        "cli_environment": {key: value for daemon in daemons for key, value in daemon["environment"].items()},
+        "cli_environment": cli_environment(daemons),
         "settings": draft.settings if daemons else {},
         "parse_environment": _parse_environment(draft) if daemons else {},
         "webserver": {"port": draft.port, "base_url": draft.base_url},
         "webserver_config": (draft.adopted or {}).get("webserver_config_content"),
         "database": _database(draft, name),
+        "broker": broker_plan(draft, name),
         "sqlite": _sqlite(draft, host),
         "move": _move(draft, name),
         "old_units": _old_units(draft, name),
@@ -114,7 +79,7 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
         "adopted": _adopted(draft, name, carried),
         "credentials": {"dir": credentials_dir, "admin_password_file": admin_password_file},
         "installation_record": _record(draft, name),
-        "report": _report(draft, name, admin_password_file),
+        "report": _report(draft, name, credentials_dir, admin_password_file),
         "warnings": draft.warnings,
         "notes": draft.notes,
     }
@@ -125,13 +90,12 @@ def _peers(draft: Draft, name: str) -> list[dict[str, str | None]]:
     return [{"name": other.name, "hostname": (other.info or {}).get("hostname"), "address": other.address} for other in others]
 
 
-def _user(draft: Draft) -> dict[str, Any]:
-    owner = (draft.adopted or {}).get("owner") or {}
-    wanted = draft.values["airflow_user"]
-    if owner and owner.get("user") != "root" and wanted in (None, owner.get("user")):
-        return {"name": owner["user"], "group": owner.get("group") or owner["user"], "create": False}
-    name = wanted or "airflow"
-    return {"name": name, "group": name, "create": True}
+def _accounts(draft: Draft, host: Host) -> list[str]:
+    """The users of the operating system that are created; others' are used as they are."""
+    user = service_user(draft)
+    names = [user["name"]] if user["create"] else []
+    worker = worker_user(draft, host)
+    return [*names, worker] if worker and worker not in (user["name"], "root") else names
 
 
 def _paths(draft: Draft) -> dict[str, str]:
@@ -157,8 +121,9 @@ def carried_packages(draft: Draft) -> list[str]:
     source = str(adopted.get("version") or "")
     line = 2 if source.startswith("2.") else 3
     known = set(INSTALLERS) | {package_name(text) for text in draft.values["airflow_requirements"]}
+    parts = ["postgresql", *(["celery"] if draft.uses_celery else [])]
     for version in (versions.TESTED[line], versions.TESTED[draft.line]):
-        known |= locked_names(lock_files(draft.inputs.files_dir, version, "postgresql"))
+        known |= locked_names(lock_files(draft.inputs.files_dir, version, parts))
     # What came from a folder or a repository cannot be had from an index: `packages_are_left` tells it.
     further = [
         package for package in adopted.get("packages") or [] if package_name(package["name"]) not in known and not package.get("url")
@@ -180,9 +145,10 @@ def _environment(
     draft: Draft, purpose: str, version: str, python: Mapping[str, Any] | None, requirements: list[str], carried: list[str]
 ) -> dict[str, Any]:
     minor = versions.spell(versions.python_minor((python or {})["version"]) or (0, 0))
-    locks = lock_files(draft.inputs.files_dir, version, draft.engine)
+    parts = [*([draft.engine] if draft.engine != "sqlite" else []), *(["celery"] if draft.uses_celery and purpose == "run" else [])]
+    locks = lock_files(draft.inputs.files_dir, version, parts)
     url = None if locks else versions.CONSTRAINT_URL.format(version=version, python=minor)
-    packages = [] if locks else _unlocked(version, draft.engine)
+    packages = [] if locks else _unlocked(version, parts)
     digest = environment_digest(locks, [minor, version, url or "", *packages, *requirements, "", *carried])
     return {
         "purpose": purpose,
@@ -197,78 +163,10 @@ def _environment(
     }
 
 
-def _unlocked(version: str, engine: str) -> list[str]:
+def _unlocked(version: str, parts: Sequence[str]) -> list[str]:
     packages = UNLOCKED_PACKAGES[2 if version.startswith("2.") else 3]
-    return [text.format(version=version) for text in (*packages, *UNLOCKED_DRIVERS.get(engine, ()))]
-
-
-def _daemons(draft: Draft, host: Host) -> list[dict[str, Any]]:
-    return [_daemon(draft, host, daemon) for daemon in DAEMONS if host.name in draft.placement[daemon]]
-
-
-def _daemon(draft: Draft, host: Host, daemon: str) -> dict[str, Any]:
-    runs_tasks = daemon == "scheduler"
-    return {
-        "name": daemon,
-        "unit": unit_name(daemon),
-        "description": DESCRIPTIONS[daemon],
-        "arguments": _arguments(draft, daemon),
-        "environment": _environment_of(draft, host, daemon),
-        "runs_tasks": runs_tasks,
-        "stop_timeout": draft.values["airflow_drain_timeout"] if runs_tasks else QUICK_STOP_SECONDS,
-        "after": _after(draft, host, daemon),
-        "before": [],
-        "health": _health(draft, daemon),
-    }
-
-
-def _arguments(draft: Draft, daemon: str) -> list[str]:
-    if daemon == "webserver" and draft.line >= 3:
-        return ["api-server", "--port", str(draft.port)]
-    if daemon == "webserver":
-        # Without --pid it writes into AIRFLOW_HOME, which is not its user's.
-        return ["webserver", "--port", str(draft.port), "--pid", f"/run/{unit_name(daemon)}/webserver.pid"]
-    return [daemon.replace("_", "-")]
-
-
-def _after(draft: Draft, host: Host, daemon: str) -> list[str]:
-    """Units are stopped in the opposite order: the scheduler first, then the webserver its tasks report to, then the database."""
-    units = ["network-online.target"]
-    if draft.database is not None and draft.database.managed and host.name in draft.groups["metadata_db"]:
-        units.append(DATABASE_UNIT)
-    if daemon == "scheduler" and host.name in draft.placement["webserver"]:
-        units.append(unit_name("webserver") + ".service")
-    return units
-
-
-def _health(draft: Draft, daemon: str) -> dict[str, Any]:
-    health: dict[str, Any] = {"kind": "job", "port": None, "path": None, "url": None, "job_type": JOB_TYPES.get(daemon)}
-    if daemon == "webserver":
-        page = "/api/v2/monitor/health" if draft.line >= 3 else "/health"
-        health.update(kind="http", port=draft.port, path=base_path(draft) + page)
-    elif daemon == "scheduler" and setting(draft.settings, "scheduler", "enable_health_check", "False").lower() in ("true", "t", "1"):
-        health.update(kind="http", port=scheduler_health_port(draft), path="/health")
-    if health["port"]:
-        health["url"] = urls.web_url(urls.LOOPBACK[0], health["port"]) + health["path"]
-    return health
-
-
-def _environment_of(draft: Draft, host: Host, daemon: str) -> dict[str, str]:
-    """The secrets of one daemon, and the connections and variables that the old daemons had in their environment."""
-    found = connections(draft, host)
-    environment = {
-        environment_name(section, option): value
-        for (section, option), (value, wanted) in derived_secrets(draft, (found.url, found.async_url)).items()
-        if daemon in wanted
-    }
-    for section, options in draft.secret_settings.items():
-        for option, value in options.items():
-            if daemon in readers(draft.line, section, option):
-                environment[environment_name(section, option)] = value
-    for key, value in ((draft.adopted or {}).get("environment") or {}).items():
-        if key.startswith(("AIRFLOW_CONN_", "AIRFLOW_VAR_")):
-            environment[key] = value
-    return dict(sorted(environment.items()))
+    further = [package for part in parts for package in UNLOCKED_PARTS.get(part, ())]
+    return [text.format(version=version) for text in (*packages, *further)]
 
 
 def _sqlite(draft: Draft, host: Host) -> dict[str, Any] | None:
@@ -301,6 +199,7 @@ def _database(draft: Draft, name: str) -> dict[str, Any] | None:
         "ssl_root_cert": ssl_root_cert(draft, draft.hosts[name]),
         "url": found.url,
         "async_url": found.async_url if draft.line >= 3 else None,
+        "databases": _databases(draft),
         "on_this_host": name in group,
         "max_connections": limit,
         "settings": sizing.postgresql_settings(machine, server.name in draft.airflow_hosts, limit) if database.managed else {},
@@ -308,6 +207,12 @@ def _database(draft: Draft, name: str) -> dict[str, Any] | None:
         "listen_addresses": _listen_addresses(server, alone) if database.managed else "",
         "config_dir": next((cluster["config_dir"] for cluster in candidate_clusters(draft) if database.managed), None),
     }
+
+
+def _databases(draft: Draft) -> list[dict[str, str]]:
+    """What is created on a managed server, each owned by a role of its own: the metadata, and Celery's results."""
+    kept = [database for database in (draft.database, draft.results) if database is not None]
+    return [{"name": database.name, "user": database.user, "password": database.password} for database in kept]
 
 
 def _is_alone(draft: Draft) -> bool:
@@ -321,7 +226,18 @@ def _max_connections(draft: Draft) -> int:
     section = "webserver" if draft.line < 3 else "api"
     workers = number_setting(draft.settings, section, "workers", 4 if draft.line < 3 else 1)
     parsers = number_setting(draft.settings, "scheduler", "parsing_processes", 2)
-    return sizing.max_connections(sizing.needed_connections(draft.line, daemons, pool, draft.slots, workers, parsers))
+    local_slots = 0 if draft.uses_celery else draft.slots
+    needed = sizing.needed_connections(draft.line, daemons, pool, local_slots, workers, parsers)
+    return sizing.max_connections(needed + _celery_connections(draft))
+
+
+def _celery_connections(draft: Draft) -> int:
+    """Connections of Celery's workers: each process has one to the results; on 2.x each task has two to the metadata."""
+    if not draft.uses_celery:
+        return 0
+    tasks = sum(most_tasks(worker) for workers in draft.workers.values() for worker in workers)
+    results = tasks + len(draft.placement["scheduler"]) * RESULT_READERS if draft.results is not None else 0
+    return results + (2 * tasks if draft.line < 3 else 0)
 
 
 def _hba(draft: Draft) -> list[dict[str, str]]:
@@ -335,8 +251,11 @@ def _hba(draft: Draft) -> list[dict[str, str]]:
     addresses = ["127.0.0.1/32", "::1/128"]
     if not _is_alone(draft):
         addresses += [_network(draft.hosts[name].address or name) for name in draft.airflow_hosts]
-    rule = {"contype": "host", "databases": database.name, "users": database.user, "method": "scram-sha-256"}
-    return [{"source": address, **rule} for address in addresses]
+    return [
+        {"source": address, "contype": "host", "databases": entry["name"], "users": entry["user"], "method": "scram-sha-256"}
+        for entry in _databases(draft)
+        for address in addresses
+    ]
 
 
 def _network(address: str) -> str:
@@ -378,7 +297,9 @@ def _old_units(draft: Draft, name: str) -> list[str]:
         return []
     # Airflow 2 parses DAGs in its scheduler: there is no such unit yet where the move crosses to 3.
     crosses = draft.line >= 3 and str(source_version(draft)).startswith("2.")
-    return [unit_name(daemon) for daemon in DAEMONS if name in draft.placement[daemon] and not (crosses and daemon == "dag_processor")]
+    return [
+        unit_name(daemon) for daemon in CONTROL_DAEMONS if name in draft.placement[daemon] and not (crosses and daemon == "dag_processor")
+    ]
 
 
 def _parse_environment(draft: Draft) -> dict[str, str]:
@@ -452,7 +373,7 @@ def _adopted_executor(adopted: Mapping[str, Any]) -> str:
     return (adopted.get("environment") or {}).get("AIRFLOW__CORE__EXECUTOR") or settings.get("executor") or default
 
 
-def _report(draft: Draft, name: str, admin_password_file: str | None) -> list[str]:
+def _report(draft: Draft, name: str, credentials_dir: str, admin_password_file: str | None) -> list[str]:
     """What to tell at the end, once for the installation."""
     if name not in draft.placement["webserver"]:
         return []
@@ -463,6 +384,18 @@ def _report(draft: Draft, name: str, admin_password_file: str | None) -> list[st
     elif draft.secrets.get("admin_password"):
         place = "given by airflow_admin_password" if draft.values["airflow_admin_password"] else f"in {admin_password_file}"
         lines.append(f"Log in as {draft.values['airflow_admin_username']}; the first password is {place}.")
+    return [*lines, *_flower_report(draft, credentials_dir)]
+
+
+def _flower_report(draft: Draft, credentials_dir: str) -> list[str]:
+    lines = []
+    for name in draft.placement["flower"]:
+        address = draft.hosts[name].variables["airflow_flower_address"]
+        page = urls.web_url(address, draft.values["airflow_flower_port"])
+        where = f"on {name} only ({page})" if address in urls.LOOPBACK else f"at {page}"
+        given = draft.values["airflow_flower_password"]
+        place = "given by airflow_flower_password" if given else f"in {credentials_dir}/flower_password.txt"
+        lines.append(f"Flower answers {where}; log in as {draft.values['airflow_flower_username']}, the password is {place}.")
     return lines
 
 

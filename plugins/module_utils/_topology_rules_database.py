@@ -263,8 +263,8 @@ def adopted_runs_no_celery(draft: Draft) -> Iterator[str]:
         kinds = sorted({str(daemon["kind"]) for daemon in (host.adopted or {}).get("daemons") or []} & set(CELERY_DAEMONS))
         if kinds:
             yield (
-                f"The installation in {(host.adopted or {})['home']} runs {listed(kinds)}, and Celery is not supported by this release: "
-                "stop them first."
+                f"The installation in {(host.adopted or {})['home']} runs {listed(kinds)}, and an installation with workers is not taken "
+                "over by this release: let their tasks end and stop them first."
             )
 
 

@@ -14,9 +14,6 @@ from ._topology_sizing import NAMED_SIZES
 from ._topology_urls import LOOPBACK
 
 NOT_YET = {
-    "worker": "CeleryExecutor and its workers are",
-    "flower": "Flower is",
-    "broker": "A broker is",
     "load_balancer": "A load balancer is",
     "monitoring": "Monitoring is",
 }
@@ -172,7 +169,7 @@ def address_is_plain(draft: Draft) -> Iterator[str]:
 def size_is_known(draft: Draft) -> Iterator[str]:
     """Sizes by name."""
     sizes = ("auto", *NAMED_SIZES)
-    for name in draft.groups["scheduler"]:
+    for name in draft.placement["worker"] if draft.uses_celery else draft.groups["scheduler"]:
         size = draft.variable(name, "airflow_size")
         if size and size not in sizes:
             yield f"airflow_size of {name} is {size!r}: use one of {listed(sizes)}."

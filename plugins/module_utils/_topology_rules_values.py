@@ -20,7 +20,16 @@ USER_NAME = r"[a-z_][a-z0-9_-]{0,31}"
 PLAIN_PATH = r"/[A-Za-z0-9._/-]+"
 SYSTEM_FOLDERS = ("", "/etc", "/home", "/opt", "/root", "/usr", "/usr/local", "/var")
 INSTALLATION_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-FREE_TEXTS = ("airflow_admin_password", "airflow_fernet_key", "airflow_jwt_secret", "airflow_metadata_db_password", "airflow_secret_key")
+FREE_TEXTS = (
+    "airflow_admin_password",
+    "airflow_broker_password",
+    "airflow_fernet_key",
+    "airflow_flower_password",
+    "airflow_jwt_secret",
+    "airflow_metadata_db_password",
+    "airflow_results_db_password",
+    "airflow_secret_key",
+)
 
 
 def drain_timeout_is_positive(draft: Draft) -> Iterator[str]:
@@ -35,6 +44,10 @@ def ports_are_ports(draft: Draft) -> Iterator[str]:
     ports = {"airflow_webserver_port": draft.port}
     if draft.database:
         ports["airflow_metadata_db_port"] = draft.database.port
+    if draft.broker and draft.broker.port:
+        ports["airflow_broker_port"] = draft.broker.port
+    if draft.placement["flower"]:
+        ports["airflow_flower_port"] = draft.values["airflow_flower_port"]
     for name, port in ports.items():
         if not 1 <= port <= LONGEST_PORT:
             yield f"{name} is {port}: a port is between 1 and {LONGEST_PORT}."
@@ -42,18 +55,33 @@ def ports_are_ports(draft: Draft) -> Iterator[str]:
 
 def ports_do_not_collide(draft: Draft) -> Iterator[str]:
     """Two listeners on one host need two ports."""
-    web = draft.placement["webserver"][:1]
-    taken = []
-    if draft.database and draft.database.managed and set(web) & set(draft.groups["metadata_db"]):
-        taken.append((draft.database.port, "airflow_metadata_db_port"))
-    if set(web) & set(draft.placement["scheduler"]):
-        taken.append((number_setting(draft.settings, "logging", "worker_log_server_port", 8793), "[logging] worker_log_server_port"))
-        taken.append((scheduler_health_port(draft), "[scheduler] scheduler_health_check_server_port"))
-    if set(web) & set(draft.placement["triggerer"]):
-        taken.append((number_setting(draft.settings, "logging", "trigger_log_server_port", 8794), "[logging] trigger_log_server_port"))
-    for port, owner in taken:
-        if port == draft.port:
-            yield f"airflow_webserver_port is {port}, which {owner} has on the same host: choose another one."
+    told = set()
+    for host in draft.used_hosts:
+        owners: dict[int, str] = {}
+        for port, owner in _listeners(draft, host):
+            first = owners.setdefault(port, owner)
+            if first != owner and (first, owner) not in told:
+                told.add((first, owner))
+                yield f"{first} is {port}, which {owner} has on the same host: choose another one."
+
+
+def _listeners(draft: Draft, host: str) -> Iterator[tuple[int, str]]:
+    """The ports of one host with who has them; the ones that are easiest to change come first."""
+    runs_local_tasks = host in draft.placement["scheduler"] and not draft.uses_celery
+    if host in draft.placement["webserver"]:
+        yield draft.port, "airflow_webserver_port"
+    if host in draft.placement["flower"]:
+        yield draft.values["airflow_flower_port"], "airflow_flower_port"
+    if draft.broker and draft.broker.managed and host in draft.groups["broker"]:
+        yield draft.broker.port, "airflow_broker_port"
+    if draft.database and draft.database.managed and host in draft.groups["metadata_db"]:
+        yield draft.database.port, "airflow_metadata_db_port"
+    if host in draft.workers or runs_local_tasks:
+        yield number_setting(draft.settings, "logging", "worker_log_server_port", 8793), "[logging] worker_log_server_port"
+    if host in draft.placement["scheduler"]:
+        yield scheduler_health_port(draft), "[scheduler] scheduler_health_check_server_port"
+    if host in draft.placement["triggerer"]:
+        yield number_setting(draft.settings, "logging", "trigger_log_server_port", 8794), "[logging] trigger_log_server_port"
 
 
 def scheduler_health_port(draft: Draft) -> int:

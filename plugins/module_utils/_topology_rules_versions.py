@@ -16,7 +16,7 @@ ENVIRONMENT_MB = 600
 """A virtual environment of Airflow with its compiled files."""
 
 SOURCE_COPIES = 3
-EXECUTORS = ("LocalExecutor", "SequentialExecutor")
+EXECUTORS = ("LocalExecutor", "CeleryExecutor", "SequentialExecutor")
 
 
 def version_is_supported(draft: Draft) -> Iterator[str]:
@@ -90,10 +90,8 @@ def source_can_be_moved(draft: Draft) -> Iterator[str]:
 
 def executor_is_known(draft: Draft) -> Iterator[str]:
     """Executors this release runs."""
-    if draft.executor == "CeleryExecutor":
-        yield "airflow_executor CeleryExecutor is not supported by this release: use LocalExecutor."
-    elif draft.executor not in EXECUTORS:
-        yield f"airflow_executor {draft.executor} is not supported: use {' or '.join(EXECUTORS)}."
+    if draft.executor not in EXECUTORS:
+        yield f"airflow_executor {draft.executor} is not supported: use {', '.join(EXECUTORS[:-1])} or {EXECUTORS[-1]}."
 
 
 def executor_fits_version(draft: Draft) -> Iterator[str]:

@@ -11,15 +11,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from ._topology_celery import broker_url, redis_results_url
 from ._topology_model import Draft
 from ._topology_urls import parse_server_url
 
-ALL = ("webserver", "scheduler", "dag_processor", "triggerer")
+CONTROL = ("webserver", "scheduler", "dag_processor", "triggerer")
+ALL = (*CONTROL, "worker")
 WEB_AND_SCHEDULER = ("webserver", "scheduler")
-LOG_READERS = ("webserver", "scheduler", "triggerer")
-DAG_RUNNERS = ("scheduler", "dag_processor", "triggerer")
-LOG_WRITERS = ("scheduler", "triggerer")
+LOG_READERS = ("webserver", "scheduler", "triggerer", "worker")
+DAG_RUNNERS = ("scheduler", "dag_processor", "triggerer", "worker")
+LOG_WRITERS = ("scheduler", "triggerer", "worker")
+BROKER_USERS = ("scheduler", "worker", "flower")
+RESULT_USERS = ("scheduler", "worker")
 
+FLOWER_BASIC_AUTH = "AIRFLOW__CELERY__FLOWER_BASIC_AUTH"
 PLACEHOLDER_KEYS = ("temporary_key", "{SECRET_KEY}", "{FERNET_KEY}", "{JWT_SECRET_KEY}")
 """What an unfilled template leaves in airflow.cfg: no secret."""
 
@@ -43,6 +48,11 @@ def fernet_key() -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 
+def password() -> str:
+    """A new password for a server, which no person types."""
+    return secrets.token_urlsafe(32)
+
+
 @dataclass(frozen=True)
 class Secret:
     """A secret of the installation: its variable, how one is made, and where a host keeps it."""
@@ -52,6 +62,8 @@ class Secret:
     generate: Callable[[], str]
     environment: tuple[str, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
+    in_url: str = ""
+    """The environment variable whose URL holds the password."""
 
 
 SECRETS = {
@@ -73,7 +85,10 @@ SECRETS = {
             ("AIRFLOW__API_AUTH__JWT_SECRET",),
             (("api_auth", "jwt_secret"),),
         ),
-        Secret("metadata_db_password", "airflow_metadata_db_password", lambda: secrets.token_urlsafe(32)),
+        Secret("metadata_db_password", "airflow_metadata_db_password", password, in_url="AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"),
+        Secret("results_db_password", "airflow_results_db_password", password, in_url="AIRFLOW__CELERY__RESULT_BACKEND"),
+        Secret("broker_password", "airflow_broker_password", password, in_url="AIRFLOW__CELERY__BROKER_URL"),
+        Secret("flower_password", "airflow_flower_password", lambda: secrets.token_urlsafe(18)),
         Secret("admin_password", "airflow_admin_password", lambda: secrets.token_urlsafe(18)),
     )
 }
@@ -97,6 +112,12 @@ def needed_secrets(draft: Draft) -> Iterator[Secret]:
         yield SECRETS["metadata_db_password"]
     if needs_admin(draft):
         yield SECRETS["admin_password"]
+    if draft.results is not None:
+        yield SECRETS["results_db_password"]
+    if draft.broker is not None:
+        yield SECRETS["broker_password"]
+    if draft.placement.get("flower"):
+        yield SECRETS["flower_password"]
 
 
 def _secret_on_hosts(draft: Draft, secret: Secret) -> Iterator[tuple[str, str]]:
@@ -113,9 +134,10 @@ def _secret_on_hosts(draft: Draft, secret: Secret) -> Iterator[tuple[str, str]]:
 
 
 def _from_environment(environment: Mapping[str, str], secret: Secret) -> str | None:
-    if secret.name == "metadata_db_password":
-        url = environment.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "")
-        return parse_server_url(url).password if url.startswith("postgresql") else None
+    if secret.in_url:
+        return parse_server_url(environment.get(secret.in_url, "")).password or None
+    if secret.name == "flower_password":
+        return environment.get(FLOWER_BASIC_AUTH, "").partition(":")[2] or None
     return next((environment[name] for name in secret.environment if environment.get(name)), None)
 
 
@@ -132,14 +154,19 @@ def resolve_secrets(draft: Draft, store: SecretStore) -> dict[str, str]:
     to_store: dict[str, str] = {}
     for secret in needed_secrets(draft):
         _resolve(draft, store, secret, to_store)
-    if draft.database is not None:
-        draft.database.password = draft.secrets.get("metadata_db_password", "")
+    for server, name in (
+        (draft.database, "metadata_db_password"),
+        (draft.results, "results_db_password"),
+        (draft.broker, "broker_password"),
+    ):
+        if server is not None:
+            server.password = draft.secrets.get(name, "")
     return to_store
 
 
 def _resolve(draft: Draft, store: SecretStore, secret: Secret, to_store: dict[str, str]) -> None:
     owned = _is_ours(draft, secret)
-    if not owned and draft.database is not None and draft.database.password:
+    if secret.name == "metadata_db_password" and not owned and draft.database is not None and draft.database.password:
         # The server was there before: its password is part of the address that was taken over.
         draft.secrets[secret.name] = draft.values[secret.variable] or draft.database.password
         return
@@ -163,7 +190,7 @@ def _resolve(draft: Draft, store: SecretStore, secret: Secret, to_store: dict[st
         if not given and not filed and owned:
             to_store[secret.name] = known[0][1]
     elif not owned:
-        draft.findings.append("airflow_metadata_db_password is not set, and a database server that is not managed here needs it.")
+        draft.findings += _missing(draft, secret)
     elif _was_there(draft, secret):
         draft.findings.append(
             f"The {secret.name} of the existing installation was not found on any host nor in {store.path(secret.name)}, and a new one "
@@ -173,8 +200,27 @@ def _resolve(draft: Draft, store: SecretStore, secret: Secret, to_store: dict[st
         draft.secrets[secret.name] = to_store[secret.name] = secret.generate()
 
 
+def _missing(draft: Draft, secret: Secret) -> Iterator[str]:
+    """What is said about a password that others gave and that nobody told."""
+    if secret.name == "results_db_password" and draft.results is not None:
+        yield (
+            f"airflow_results_db_password is not set, and Celery's results need a database {draft.results.name} owned by a role "
+            f"{draft.results.user} on the server that is not managed here: make both and set it, or set airflow_result_backend to redis."
+        )
+    elif secret.name == "broker_password":
+        # A Redis behind a wall of its own may have none, and a warning says so.
+        if draft.broker is not None and draft.broker.engine != "redis":
+            yield "airflow_broker_password is not set, and a broker that is not managed here needs it."
+    else:
+        yield f"{secret.variable} is not set, and a database server that is not managed here needs it."
+
+
 def _is_ours(draft: Draft, secret: Secret) -> bool:
-    return secret.name != "metadata_db_password" or draft.database is None or draft.database.managed
+    if secret.name == "broker_password":
+        return draft.broker is None or draft.broker.managed
+    if secret.name in ("metadata_db_password", "results_db_password"):
+        return draft.database is None or draft.database.managed
+    return True
 
 
 def _was_there(draft: Draft, secret: Secret) -> bool:
@@ -191,32 +237,52 @@ def _was_there(draft: Draft, secret: Secret) -> bool:
     return "fernet_key" not in ((draft.adopted.get("config") or {}).get("core") or {})
 
 
-def derived_secrets(draft: Draft, urls: tuple[str, str]) -> dict[tuple[str, str], tuple[str, tuple[str, ...]]]:
-    """(section, option) -> (value, daemons) for the secrets that the compiler knows itself."""
-    url, async_url = urls
+Entries = dict[tuple[str, str], tuple[str, tuple[str, ...]]]
+
+
+def derived_secrets(draft: Draft, urls: tuple[str, str, str]) -> Entries:
+    """(section, option) -> (value, daemons) for the secrets that the compiler knows itself.
+
+    `urls` are those of the metadata, the metadata for asynchronous drivers, and of Celery's results when a database holds them.
+    """
+    url, async_url, results_url = urls
     secret_key = draft.secrets.get("secret_key", "")
-    entries: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
-        ("database", "sql_alchemy_conn"): (url, ALL),
+    # A worker of 3.x asks the API. The table of readers is upstream's security model.
+    readers_of_metadata = CONTROL if draft.line >= 3 else ALL
+    entries: Entries = {
+        ("database", "sql_alchemy_conn"): (url, readers_of_metadata),
         ("core", "fernet_key"): (draft.secrets.get("fernet_key", ""), ALL),
     }
     if draft.line < 3:
         entries["webserver", "secret_key"] = (secret_key, LOG_READERS)
     else:
-        entries["database", "sql_alchemy_conn_async"] = (async_url, ALL)
+        entries["database", "sql_alchemy_conn_async"] = (async_url, CONTROL)
         entries["api", "secret_key"] = (secret_key, LOG_READERS)
         entries["api_auth", "jwt_secret"] = (draft.secrets.get("jwt_secret", ""), WEB_AND_SCHEDULER)
-    return entries
+    return {**entries, **_celery_secrets(draft, results_url)}
+
+
+def _celery_secrets(draft: Draft, results_url: str) -> Entries:
+    if draft.broker is None:
+        return {}
+    login = f"{draft.values['airflow_flower_username']}:{draft.secrets.get('flower_password', '')}"
+    return {
+        ("celery", "broker_url"): (broker_url(draft), BROKER_USERS),
+        ("celery", "result_backend"): (redis_results_url(draft) or f"db+{results_url}", RESULT_USERS),
+        ("celery", "flower_basic_auth"): (login, ("flower",)),
+    }
 
 
 SECTION_READERS: Mapping[str, tuple[str, ...]] = {
-    "celery": ("scheduler",),
+    "celery": BROKER_USERS,
     "email": DAG_RUNNERS,
     "smtp": DAG_RUNNERS,
-    "workers": ("scheduler",),
+    "workers": RESULT_USERS,
 }
 OPTION_READERS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("logging", "remote_task_handler_kwargs"): LOG_WRITERS,
     ("secrets", "backend_kwargs"): DAG_RUNNERS,
+    ("workers", "secrets_backend_kwargs"): ("scheduler", "worker"),
 }
 
 

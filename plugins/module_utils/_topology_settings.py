@@ -25,6 +25,8 @@ Settings = dict[str, dict[str, str]]
 FAB_AUTH_MANAGER = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 CONFIG_DIR = "/etc/airflow"
 DEFAULT_TASKS_PER_QUERY = 16
+HEARTBEAT_TIMEOUT_SECONDS = 60
+HEARTBEAT_CHECK_SECONDS = 5
 
 
 def merge(*layers: Mapping[str, Mapping[str, str]]) -> Settings:
@@ -73,7 +75,7 @@ def _derived(draft: Draft) -> Settings:
         "logging": {"base_log_folder": places["logs"]},
         "scheduler": {"enable_health_check": "True"},
     }
-    return merge(common, _sizes(draft), _derived_2(draft) if draft.line < 3 else _derived_3(draft))
+    return merge(common, _sizes(draft), _derived_2(draft) if draft.line < 3 else _derived_3(draft), _celery(draft))
 
 
 def _sizes(draft: Draft) -> Settings:
@@ -83,6 +85,34 @@ def _sizes(draft: Draft) -> Settings:
     # Asking for more tasks at once than may run only makes Airflow warn.
     most_queried = str(min(DEFAULT_TASKS_PER_QUERY, draft.slots))
     return {"core": {"parallelism": str(draft.slots)}, "scheduler": {"max_tis_per_query": most_queried}}
+
+
+def _celery(draft: Draft) -> Settings:
+    broker = draft.broker
+    if broker is None:
+        return {}
+    if broker.engine == "rabbitmq":
+        # Without it a message that the broker did not take is lost without a word.
+        transport = {"confirm_publish": "True"}
+    else:
+        # Redis hands a task out again after this time, whether or not its first worker still runs it.
+        transport = {"visibility_timeout": str(draft.values["airflow_longest_task_seconds"])}
+    return merge({"celery_broker_transport_options": transport}, _worker_loss(draft), _log_addresses(draft))
+
+
+def _worker_loss(draft: Draft) -> Settings:
+    """How soon a task whose worker is gone starts again: after a minute in place of five."""
+    if draft.line >= 3:
+        names = ("task_instance_heartbeat_timeout", "task_instance_heartbeat_timeout_detection_interval")
+    else:
+        names = ("scheduler_zombie_task_threshold", "zombie_detection_interval")
+    return {"scheduler": dict(zip(names, (str(HEARTBEAT_TIMEOUT_SECONDS), str(HEARTBEAT_CHECK_SECONDS))))}
+
+
+def _log_addresses(draft: Draft) -> Settings:
+    """Logs are fetched from the host that wrote them; the name it gives itself may be known to nobody else."""
+    together = set(draft.placement["worker"]) <= set(draft.placement["webserver"][:1])
+    return {} if together else {"core": {"hostname_callable": "airflow.utils.net.get_host_ip_address"}}
 
 
 def _derived_2(draft: Draft) -> Settings:

@@ -231,9 +231,10 @@ def _managed_version(draft: Draft) -> int | None:
 
 
 def choose_executor(draft: Draft) -> None:
-    """What is written out, else what fits the database; SQLite with 2.x runs one task at a time."""
+    """What is written out, else Celery's where there are workers, else what fits the database: SQLite with 2.x runs one task at a time."""
     serial = draft.line < 3 and draft.engine == "sqlite"
-    draft.executor = draft.values["airflow_executor"] or ("SequentialExecutor" if serial else "LocalExecutor")
+    alone = "SequentialExecutor" if serial else "LocalExecutor"
+    draft.executor = draft.values["airflow_executor"] or ("CeleryExecutor" if draft.placement["worker"] else alone)
 
 
 def choose_web_address(draft: Draft) -> None:
@@ -255,7 +256,9 @@ def database_memory_mb(draft: Draft, host: str) -> int:
 
 
 def choose_slots(draft: Draft) -> None:
-    """How many tasks the scheduler's host runs at once."""
+    """How many tasks the scheduler's host runs at once; Celery's workers have their own."""
+    if draft.uses_celery:
+        return
     if draft.executor == "SequentialExecutor":
         draft.slots = 1
         return

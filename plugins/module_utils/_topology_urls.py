@@ -69,6 +69,20 @@ def sqlite_async_url(path: str) -> str:
     return f"sqlite+aiosqlite:///{path}"
 
 
+def redis_url(user: str, password: str, host: str, port: int, number: str) -> str:
+    """The URL of one of Redis's numbered databases. Without a user the password is the default user's."""
+    return f"redis://{_credentials(user, password)}{bracketed(host)}:{port}/{number}"
+
+
+def amqp_url(user: str, password: str, host: str, port: int, vhost: str) -> str:
+    """The URL of a virtual host of RabbitMQ, whose name may hold any character."""
+    return f"amqp://{_credentials(user, password)}{bracketed(host)}:{port}/{quote(vhost, safe='')}"
+
+
+def _credentials(user: str, password: str) -> str:
+    return f"{quote(user, safe='')}:{quote(password, safe='')}@" if user or password else ""
+
+
 @dataclass(frozen=True)
 class ServerAddress:
     """The parts of a server's URL, decoded; a part that is not there is empty."""

@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from . import _topology_rules_celery as celery_rules
 from . import _topology_rules_database as database_rules
 from . import _topology_rules_hosts as host_rules
 from . import _topology_rules_values as value_rules
 from . import _topology_rules_versions as version_rules
+from ._topology_celery import derive_celery
 from ._topology_model import Draft, Host, Inputs, TopologyError
 from ._topology_plan import build_plan
 from ._topology_secrets import SecretStore, needs_admin, resolve_secrets
@@ -26,8 +28,8 @@ from ._topology_variables import clean_hosts, differing_variables, unknown_varia
 __all__ = ["Host", "Inputs", "SecretStore", "Topology", "TopologyError", "compile_topology"]
 
 Rule = Callable[[Draft], Iterator[str]]
-RULES: tuple[Rule, ...] = (*host_rules.RULES, *version_rules.RULES, *database_rules.RULES, *value_rules.RULES)
-WARNINGS: tuple[Rule, ...] = (*host_rules.WARNINGS, *version_rules.WARNINGS, *database_rules.WARNINGS)
+RULES: tuple[Rule, ...] = (*host_rules.RULES, *version_rules.RULES, *database_rules.RULES, *celery_rules.RULES, *value_rules.RULES)
+WARNINGS: tuple[Rule, ...] = (*host_rules.WARNINGS, *version_rules.WARNINGS, *database_rules.WARNINGS, *celery_rules.WARNINGS)
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,13 @@ def compile_topology(inputs: Inputs, store: SecretStore) -> Topology:
     findings += [*unknown_variables(hosts.values(), inputs.known_names), *unsupported_variables(hosts), *differing_variables(hosts)]
     draft = Draft(Inputs(hosts, inputs.groups, inputs.files_dir, inputs.known_names))
     derive(draft)
+    derive_celery(draft)
     choose_settings(draft)
     new_secrets = resolve_secrets(draft, store)
     findings += draft.findings
     findings += [finding for rule in RULES for finding in rule(draft)]
     if findings:
         raise TopologyError(findings)
-    draft.notes += [note for rule in database_rules.NOTES for note in rule(draft)]
+    draft.notes += [note for rule in (*database_rules.NOTES, *celery_rules.NOTES) for note in rule(draft)]
     draft.warnings = [*(warning for rule in WARNINGS for warning in rule(draft)), *draft.warnings]
     return Topology(draft, store, new_secrets)

@@ -13,6 +13,8 @@ description:
     scheduler of two goes unseen there.
   - A daemon counts as healthy when its unit is active, its page answers (where it has one), and its row in the table C(job) was started
     by this unit's process and has a recent heartbeat (where it has one).
+  - A Celery worker is asked over its broker, which needs the package celery. Run the module with the Python of Airflow's virtual
+    environment then.
   - Starts no Airflow process.
 author:
   - the updraft.airflow contributors (@updraft-airflow)
@@ -39,6 +41,17 @@ options:
     choices: [SchedulerJob, TriggererJob, DagProcessorJob]
   database:
     description: The metadata database. Needed with O(job_type).
+  node:
+    description: The name of a Celery worker, as in V(celery@host).
+    type: str
+  queues:
+    description: The queues that the worker of O(node) must consume from, no more and no fewer.
+    type: list
+    elements: str
+    default: []
+  broker_url:
+    description: The address of the broker. Needed with O(node).
+    type: str
   timeout:
     description: Seconds to wait.
     type: int
@@ -77,6 +90,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.updraft.airflow.plugins.module_utils._celery_worker import worker_problem
 from ansible_collections.updraft.airflow.plugins.module_utils._database import ARGUMENTS, Database, DatabaseError
 
 PAUSE_SECONDS = 0.5
@@ -91,6 +105,7 @@ class Daemon:
         self.unit: str = parameters["unit"]
         self.url: str | None = parameters["url"]
         self.job_type: str | None = parameters["job_type"]
+        self.node: str | None = parameters["node"]
         self.heartbeat_age = timedelta(seconds=parameters["heartbeat_age"])
         self.database = Database(parameters["database"]) if parameters["database"] else None
         # A proxy of the environment is no way to a daemon of this host.
@@ -108,7 +123,13 @@ class Daemon:
         state = self.unit_state()
         if state.get("ActiveState") != "active":
             return f"the unit is {state.get('ActiveState', 'unknown')} ({state.get('Result', '')})"
-        return self._page_problem() or self._job_problem(float(state["ExecMainStartTimestamp"].lstrip("@") or 0))
+        started = float(state["ExecMainStartTimestamp"].lstrip("@") or 0)
+        return self._page_problem() or self._job_problem(started) or self._worker_problem()
+
+    def _worker_problem(self) -> str | None:
+        if not self.node:
+            return None
+        return worker_problem(self.module.params["broker_url"], self.node, self.module.params["queues"])
 
     def _page_problem(self) -> str | None:
         if not self.url:
@@ -170,11 +191,14 @@ def main() -> None:
             "url": {"type": "str"},
             "job_type": {"choices": ["SchedulerJob", "TriggererJob", "DagProcessorJob"]},
             "database": {**ARGUMENTS, "required": False},
+            "node": {"type": "str"},
+            "queues": {"type": "list", "elements": "str", "default": []},
+            "broker_url": {"type": "str", "no_log": True},
             "timeout": {"type": "int", "default": 120},
             "heartbeat_age": {"type": "int", "default": 30},
             "journal_lines": {"type": "int", "default": 20},
         },
-        required_by={"job_type": "database"},
+        required_by={"job_type": "database", "node": "broker_url"},
         supports_check_mode=True,
     )
     if module.check_mode:

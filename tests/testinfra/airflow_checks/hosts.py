@@ -37,6 +37,11 @@ def run_script(host: Any, name: str, *arguments: str) -> str:
     return run(host, "sh", "-c", 'echo "$1" | base64 -d > "$2" && shift && exec /usr/bin/python3 "$@"', "sh", encoded, place, *arguments)
 
 
+def http_status(host: Any, url: str, login: str = "") -> int:
+    """Return how an address that only the host reaches answers, to `user:password` if given."""
+    return int(run_script(host, "http_status.py", url, login))
+
+
 # --- units ------------------------------------------------------------------------------------------------------------
 
 

@@ -56,18 +56,6 @@ HOST_CASES = {
         inventory({"h1": "webserver"}, airflow_scheduler_group="blue_scheduler"),
         "Group blue_scheduler has no host: put one into it.",
     ),
-    "workers": (
-        inventory({"h1": f"{ALL} worker"}),
-        "CeleryExecutor and its workers are not supported by this release: remove the hosts of group airflow_worker.",
-    ),
-    "flower": (
-        inventory({"h1": f"{ALL} flower"}),
-        "Flower is not supported by this release: remove the hosts of group airflow_flower.",
-    ),
-    "broker": (
-        inventory({"h1": f"{ALL} broker"}),
-        "A broker is not supported by this release: remove the hosts of group airflow_broker.",
-    ),
     "load balancer": (
         inventory({"h1": f"{ALL} load_balancer"}),
         "A load balancer is not supported by this release: remove the hosts of group airflow_load_balancer.",
@@ -202,13 +190,9 @@ VERSION_CASES = {
         "it to "
         "3.3.2 by hand first (with a backup), then run again.",
     ),
-    "Celery": (
-        server(airflow_executor="CeleryExecutor"),
-        "airflow_executor CeleryExecutor is not supported by this release: use LocalExecutor.",
-    ),
     "unknown executor": (
         server(airflow_executor="KubernetesExecutor"),
-        "airflow_executor KubernetesExecutor is not supported: use LocalExecutor or SequentialExecutor.",
+        "airflow_executor KubernetesExecutor is not supported: use LocalExecutor, CeleryExecutor or SequentialExecutor.",
     ),
     "Sequential on 3.x": (
         single(airflow_executor="SequentialExecutor"),
@@ -445,7 +429,8 @@ ADOPTION_CASES = {
     ),
     "with workers": (
         taking_over(daemons=[{"kind": "celery-worker"}, {"kind": "scheduler"}]),
-        f"The installation in {OLD_HOME} runs celery-worker, and Celery is not supported by this release: stop them first.",
+        f"The installation in {OLD_HOME} runs celery-worker, and an installation with workers is not taken over by this release: let "
+        "their tasks end and stop them first.",
     ),
     "beside an installation": (
         single("metadata_db", found=info(adopted=adopted("3.3.2"), installation=installation()), airflow_adopt_home=OLD_HOME),

@@ -1,0 +1,53 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks a Celery worker about itself, over the broker. Needs the package celery, and starts no Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import closing
+from typing import Any
+
+ANSWER_SECONDS = 5.0
+
+
+class WorkerError(Exception):
+    """The worker does not answer, or serves something else; the text is for the user, and holds no secret."""
+
+
+def queues_of(broker_url: str, node: str) -> set[str]:
+    """The queues that a worker consumes from. Raises WorkerError when it does not answer."""
+    try:
+        from celery import Celery
+    except ImportError:
+        raise WorkerError("this Python has no package celery, with which a worker is asked") from None
+    # A connection that is refused is told at once: whoever waits asks again.
+    app = Celery(broker=broker_url, set_as_current=False)
+    app.conf.update(broker_connection_timeout=ANSWER_SECONDS, broker_transport_options={"socket_timeout": ANSWER_SECONDS, "max_retries": 1})
+    try:
+        with closing(app.connection_for_write()) as connection:
+            connection.ensure_connection(max_retries=1, timeout=ANSWER_SECONDS)
+            found = app.control.inspect(destination=[node], timeout=ANSWER_SECONDS, connection=connection).active_queues()
+    except Exception as error:
+        # The text of an error may quote the address, password and all.
+        raise WorkerError(f"the broker cannot be asked ({type(error).__name__})") from None
+    if not found or node not in found:
+        raise WorkerError(f"{node} does not answer over the broker")
+    return {str(queue["name"]) for queue in _entries(found[node])}
+
+
+def _entries(answer: Any) -> Iterable[Any]:
+    return answer if isinstance(answer, list) else []
+
+
+def worker_problem(broker_url: str, node: str, queues: Iterable[str]) -> str | None:
+    """Why a worker is not as it should be, None when it is."""
+    try:
+        served = queues_of(broker_url, node)
+    except WorkerError as error:
+        return str(error)
+    wanted = set(queues)
+    if served != wanted:
+        return f"{node} serves the queues {', '.join(sorted(served)) or 'none'} and should serve {', '.join(sorted(wanted))}"
+    return None

@@ -1,0 +1,155 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stages that derive what CeleryExecutor needs: broker, workers, the place of the results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ._topology_model import Broker, Draft, Host, Results, Worker
+from ._topology_sizing import NAMED_SIZES, Machine, auto_slots
+from ._topology_stages import database_memory_mb, setting
+from ._topology_urls import LOOPBACK, amqp_url, redis_url
+
+BROKER_PORTS = {"redis": 6379, "rabbitmq": 5672}
+BROKER_VHOSTS = {"redis": "0", "rabbitmq": "airflow"}
+"""Redis numbers its databases, RabbitMQ names its virtual hosts."""
+
+BROKER_DEFAULT_USERS = {"redis": "", "rabbitmq": "airflow"}
+"""Redis has a default user that a password alone logs in as."""
+
+RESULTS_SUFFIX = "_results"
+REDIS_RESULTS_OFFSET = 1
+"""Results in Redis are in the database after the queues'."""
+
+INSTANCE_OPTIONS = ("queues", "concurrency", "autoscale")
+DEFAULT_QUEUE = "default"
+WORKER_USER = "airflow-worker"
+
+
+def choose_broker(draft: Draft) -> None:
+    """The broker when tasks run on workers."""
+    if not draft.uses_celery:
+        return
+    values, group = draft.values, draft.groups["broker"]
+    engine = values["airflow_broker_engine"]
+    managed = values["airflow_broker_managed"]
+    if managed is None:
+        managed = bool(group) and not values["airflow_broker_host"]
+    draft.broker = Broker(
+        engine=engine,
+        managed=managed,
+        host=values["airflow_broker_host"] or _group_address(draft),
+        port=values["airflow_broker_port"] or BROKER_PORTS.get(engine, 0),
+        vhost=values["airflow_broker_vhost"] or BROKER_VHOSTS.get(engine, ""),
+        user=values["airflow_broker_user"] or BROKER_DEFAULT_USERS.get(engine, ""),
+    )
+
+
+def _group_address(draft: Draft) -> str:
+    group = draft.groups["broker"]
+    if not group or broker_is_alone(draft):
+        return LOOPBACK[0]
+    return draft.hosts[group[0]].address or group[0]
+
+
+def broker_is_alone(draft: Draft) -> bool:
+    """Whether everything that reaches the broker is on its own host."""
+    return set(draft.celery_hosts) <= set(draft.groups["broker"][:1])
+
+
+def choose_results(draft: Draft) -> None:
+    """Where Celery keeps the outcome of its tasks: a database of its own, or Redis."""
+    if draft.uses_celery and draft.database is not None and draft.values["airflow_result_backend"] == "database":
+        draft.results = Results(draft.database.name + RESULTS_SUFFIX, draft.database.user + RESULTS_SUFFIX)
+
+
+def default_queue(draft: Draft) -> str:
+    """The queue of tasks that name none."""
+    return setting(draft.config, "operators", "default_queue", DEFAULT_QUEUE)
+
+
+def choose_workers(draft: Draft) -> None:
+    """The workers of each host with their queues; a host's task slots are shared by those that say no number."""
+    if draft.uses_celery:
+        draft.workers = {name: _workers(draft, name) for name in draft.placement["worker"]}
+        draft.slots = sum(most_tasks(worker) for workers in draft.workers.values() for worker in workers)
+
+
+def _workers(draft: Draft, name: str) -> list[Worker]:
+    instances = {key: entry for key, entry in draft.variable(name, "airflow_worker_instances").items() if isinstance(entry, Mapping)}
+    first = {
+        "queues": draft.variable(name, "airflow_worker_queues"),
+        "concurrency": draft.variable(name, "airflow_worker_concurrency"),
+        "autoscale": draft.variable(name, "airflow_worker_autoscale"),
+    }
+    share = max(1, _host_slots(draft, name) // (1 + len(instances)))
+    workers = [_worker(draft, "", first, share, serves_logs=True)]
+    return workers + [_worker(draft, key, entry, share, serves_logs=False) for key, entry in sorted(instances.items())]
+
+
+def _worker(draft: Draft, instance: str, options: Mapping[str, Any], share: int, serves_logs: bool) -> Worker:
+    queues, number = options.get("queues"), options.get("concurrency")
+    return Worker(
+        instance=instance,
+        queues=tuple(str(queue) for queue in queues) if isinstance(queues, (list, tuple)) and queues else (default_queue(draft),),
+        concurrency=int(str(number)) if str(number).isdigit() else share,
+        autoscale=str(options.get("autoscale") or ""),
+        serves_logs=serves_logs,
+    )
+
+
+def _host_slots(draft: Draft, name: str) -> int:
+    size = draft.variable(name, "airflow_size")
+    return NAMED_SIZES.get(size) or auto_slots(Machine.of(draft.hosts[name].facts), database_memory_mb(draft, name))
+
+
+def most_tasks(worker: Worker) -> int:
+    """How many tasks a worker runs at once at most."""
+    most = worker.autoscale.partition(",")[0].strip()
+    return int(most) if most.isdigit() else worker.concurrency
+
+
+def broker_url(draft: Draft) -> str:
+    """The address of the queues, empty without a broker."""
+    broker = draft.broker
+    if broker is None:
+        return ""
+    make = amqp_url if broker.engine == "rabbitmq" else redis_url
+    return make(broker.user, broker.password, broker.host, broker.port, broker.vhost)
+
+
+def redis_results_url(draft: Draft) -> str:
+    """The address of the results in the broker's Redis, empty when they are elsewhere."""
+    broker = draft.broker
+    if broker is None or draft.results is not None or broker.engine != "redis" or not broker.vhost.isdigit():
+        return ""
+    return redis_url(broker.user, broker.password, broker.host, broker.port, str(int(broker.vhost) + REDIS_RESULTS_OFFSET))
+
+
+def shares_host_with_control(draft: Draft, name: str) -> bool:
+    """Whether a daemon with the installation's secrets runs beside a host's workers."""
+    return any(name in hosts for daemon, hosts in draft.placement.items() if daemon != "worker")
+
+
+def worker_user(draft: Draft, host: Host) -> str | None:
+    """The user that a host's tasks run as when it is not the daemons' own.
+
+    On 3.x a worker needs neither the database nor the key that tokens are signed with: beside the daemons that have them it gets a
+    user of its own, so that no task reads them.
+    """
+    if host.name not in draft.workers:
+        return None
+    wanted = host.variables.get("airflow_worker_user")
+    if wanted:
+        return str(wanted)
+    return WORKER_USER if draft.line >= 3 and shares_host_with_control(draft, host.name) else None
+
+
+def derive_celery(draft: Draft) -> None:
+    """All stages in order."""
+    choose_broker(draft)
+    choose_results(draft)
+    choose_workers(draft)

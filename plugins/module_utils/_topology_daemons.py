@@ -1,0 +1,196 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The daemons of a host: their units, arguments, secrets, users, and the way to ask whether they are well."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import _topology_urls as urls
+from ._topology_celery import worker_user
+from ._topology_connections import connections
+from ._topology_model import DAEMONS, Draft, Host, Worker
+from ._topology_rules_values import scheduler_health_port
+from ._topology_secrets import derived_secrets, readers
+from ._topology_settings import base_path
+from ._topology_stages import setting
+from .airflow_options import environment_name
+
+JOB_TYPES = {"scheduler": "SchedulerJob", "dag_processor": "DagProcessorJob", "triggerer": "TriggererJob"}
+DESCRIPTIONS = {
+    "webserver": "Airflow's web pages and API",
+    "scheduler": "Airflow's scheduler",
+    "dag_processor": "Airflow's DAG processor",
+    "triggerer": "Airflow's triggerer",
+    "worker": "Airflow's Celery worker",
+    "flower": "Flower, the pages about Celery's workers",
+}
+QUICK_STOP_SECONDS = 60
+DATABASE_UNITS = {"postgresql": ("postgresql.service",), "mysql": ("mysql.service", "mysqld.service")}
+BROKER_UNITS = {
+    "redis": ("redis-server.service", "redis.service", "valkey-server.service", "valkey.service"),
+    "rabbitmq": ("rabbitmq-server.service",),
+}
+"""As the distributions name them; a unit that is not there orders nothing."""
+
+NO_DATABASE = "sqlite://"
+"""In memory: without an address Airflow would make a file in its home."""
+
+
+def unit_name(daemon: str) -> str:
+    """The systemd unit of a daemon, the same in 2.x and 3.x."""
+    return "airflow-" + daemon.replace("_", "-")
+
+
+def daemons_of(draft: Draft, host: Host) -> list[dict[str, Any]]:
+    """Everything about the daemons of a host, in the order of their start."""
+    found = []
+    for component in DAEMONS:
+        if component == "worker":
+            found += [_worker(draft, host, worker) for worker in draft.workers.get(host.name, [])]
+        elif host.name in draft.placement[component]:
+            found.append(_daemon(draft, host, component))
+    return found
+
+
+def cli_environment(daemons: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The environment of a host's command line: what the most privileged daemon has wins."""
+    environment: dict[str, str] = {}
+    for daemon in reversed(daemons):
+        environment.update(daemon["environment"])
+    return dict(sorted(environment.items()))
+
+
+def service_user(draft: Draft) -> dict[str, Any]:
+    """The user that the daemons run as."""
+    owner = (draft.adopted or {}).get("owner") or {}
+    wanted = draft.values["airflow_user"]
+    if owner and owner.get("user") != "root" and wanted in (None, owner.get("user")):
+        return {"name": owner["user"], "group": owner.get("group") or owner["user"], "create": False}
+    name = wanted or "airflow"
+    return {"name": name, "group": name, "create": True}
+
+
+def task_group(draft: Draft, host: Host) -> str:
+    """The group that the daemons and the tasks of a host have in common: configuration and task logs belong to it."""
+    return worker_user(draft, host) or str(service_user(draft)["group"])
+
+
+def _daemon(draft: Draft, host: Host, component: str, name: str = "", arguments: Sequence[str] = ()) -> dict[str, Any]:
+    runs_tasks = component == "worker" or (component == "scheduler" and not draft.uses_celery)
+    user, group = _run_as(draft, host, component)
+    return {
+        "name": name or component,
+        "component": component,
+        "unit": unit_name(name or component),
+        "description": DESCRIPTIONS[component],
+        "user": user,
+        "group": group,
+        "supplementary_groups": sorted({task_group(draft, host)} - {group}),
+        "arguments": [*(arguments or _arguments(draft, host, component))],
+        "environment": _environment_of(draft, host, component),
+        "runs_tasks": runs_tasks,
+        "stop_timeout": draft.values["airflow_drain_timeout"] if runs_tasks else QUICK_STOP_SECONDS,
+        "after": _after(draft, host, component),
+        "before": [],
+        "health": _health(draft, host, component),
+    }
+
+
+def _run_as(draft: Draft, host: Host, component: str) -> tuple[str, str]:
+    own = worker_user(draft, host) if component == "worker" else None
+    return (own, own) if own else (service_user(draft)["name"], service_user(draft)["group"])
+
+
+def _worker(draft: Draft, host: Host, worker: Worker) -> dict[str, Any]:
+    unit = unit_name(worker.name)
+    arguments = ["celery", "worker", "--queues", ",".join(worker.queues), "--concurrency", str(worker.concurrency)]
+    arguments += ["--pid", f"/run/{unit}/worker.pid"]
+    if worker.autoscale:
+        arguments += ["--autoscale", worker.autoscale]
+    if worker.instance:
+        # systemd reads a single % as the start of a specifier.
+        arguments += ["--celery-hostname", f"{worker.instance}@%%h"]
+    if not worker.serves_logs:
+        arguments.append("--skip-serve-logs")
+    daemon = _daemon(draft, host, "worker", worker.name, arguments)
+    daemon["health"].update(node=f"{worker.instance or 'celery'}@{host.facts.get('nodename') or host.name}", queues=list(worker.queues))
+    return daemon
+
+
+def _arguments(draft: Draft, host: Host, component: str) -> list[str]:
+    if component == "webserver" and draft.line >= 3:
+        return ["api-server", "--port", str(draft.port)]
+    if component == "webserver":
+        # Without --pid it writes into AIRFLOW_HOME, which is not its user's.
+        return ["webserver", "--port", str(draft.port), "--pid", f"/run/{unit_name(component)}/webserver.pid"]
+    if component == "flower":
+        address = host.variables["airflow_flower_address"]
+        return ["celery", "flower", "--hostname", address, "--port", str(draft.values["airflow_flower_port"])]
+    return [component.replace("_", "-")]
+
+
+def _after(draft: Draft, host: Host, component: str) -> list[str]:
+    """Units are stopped in the opposite order: who runs tasks first, then the webserver they report to, then the servers."""
+    units = ["network-online.target"]
+    if draft.database is not None and draft.database.managed and host.name in draft.groups["metadata_db"]:
+        units += DATABASE_UNITS.get(draft.database.engine, ())
+    if draft.broker is not None and draft.broker.managed and host.name in draft.groups["broker"]:
+        units += BROKER_UNITS.get(draft.broker.engine, ())
+    if component in ("scheduler", "worker") and host.name in draft.placement["webserver"]:
+        units.append(unit_name("webserver") + ".service")
+    return units
+
+
+def _health(draft: Draft, host: Host, component: str) -> dict[str, Any]:
+    health: dict[str, Any] = {
+        "kind": "job",
+        "port": None,
+        "path": None,
+        "url": None,
+        "job_type": JOB_TYPES.get(component),
+        "node": None,
+        "queues": [],
+    }
+    address = urls.LOOPBACK[0]
+    if component == "webserver":
+        page = "/api/v2/monitor/health" if draft.line >= 3 else "/health"
+        health.update(kind="http", port=draft.port, path=base_path(draft) + page)
+    elif component == "scheduler" and setting(draft.settings, "scheduler", "enable_health_check", "False").lower() in ("true", "t", "1"):
+        health.update(kind="http", port=scheduler_health_port(draft), path="/health")
+    elif component == "worker":
+        health.update(kind="celery")
+    elif component == "flower":
+        prefix = setting(draft.settings, "celery", "flower_url_prefix", "").strip("/")
+        health.update(kind="http", port=draft.values["airflow_flower_port"], path=f"/{prefix}/healthcheck".replace("//", "/"))
+        address = _own_address(host.variables["airflow_flower_address"])
+    if health["port"]:
+        health["url"] = urls.web_url(address, health["port"]) + health["path"]
+    return health
+
+
+def _own_address(listens_on: str) -> str:
+    """How a host reaches its own listener: one on all addresses answers on loopback."""
+    return urls.LOOPBACK[0] if listens_on in ("0.0.0.0", "::", "*") else listens_on
+
+
+def _environment_of(draft: Draft, host: Host, component: str) -> dict[str, str]:
+    """The secrets of one daemon, and the connections and variables that the old daemons had in their environment."""
+    found = connections(draft, host)
+    environment = {
+        environment_name(section, option): value
+        for (section, option), (value, wanted) in derived_secrets(draft, (found.url, found.async_url, found.results_url)).items()
+        if component in wanted
+    }
+    for section, options in draft.secret_settings.items():
+        for option, value in options.items():
+            if component in readers(draft.line, section, option):
+                environment[environment_name(section, option)] = value
+    if component != "flower":
+        for key, value in ((draft.adopted or {}).get("environment") or {}).items():
+            if key.startswith(("AIRFLOW_CONN_", "AIRFLOW_VAR_")):
+                environment[key] = value
+    environment.setdefault(environment_name("database", "sql_alchemy_conn"), NO_DATABASE)
+    return dict(sorted(environment.items()))

@@ -1,0 +1,83 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tasks run on the workers of their queues, their logs can be read, and a worker that is stopped ends what it runs."""
+
+from __future__ import annotations
+
+from airflow_checks import api, hosts, pages
+from airflow_checks.fixtures import Installation
+
+WORKER = "airflow-worker.service"
+TWENTY = 20
+
+
+def executions(installation: Installation, run_id: str) -> list[hosts.Execution]:
+    """What the tasks of a run noted outside Airflow."""
+    place = str(installation.variables["test_notes"])
+    found = hosts.executions(installation.host, place) if installation.host.file(place).exists else []
+    return [execution for execution in found if execution.run_id == run_id]
+
+
+def test_each_queue_is_served_by_its_worker_and_every_log_can_be_read(installation: Installation, look: pages.Browser) -> None:
+    client = installation.client()
+    client.wait_for_dag("queues")
+    client.pause("queues", False)
+    run_id = client.trigger("queues")
+    assert client.wait_for_run("queues", run_id)["state"] == "success"
+    user = "airflow-worker" if installation.line == 3 else "airflow"
+    for worker, queue in installation.variables["test_workers"].items():
+        log = client.log("queues", run_id, f"on_{queue}")
+        assert f"I am {user} in airflow-{worker}.service with " in log, log
+        if installation.line == 3:
+            assert "SQL_ALCHEMY_CONN_ASYNC" not in log
+            assert "JWT" not in log
+    # What the triggerer wrote of a task that waited there belongs to its log.
+    assert "trigger" in client.log("queues", run_id, "waited").lower()
+    look.log_in(installation.base_url, *installation.admin)
+    look.task_log("queues", run_id, "on_reports", "in airflow-worker@reports.service")
+    look.picture("queue-log")
+
+
+def test_results_are_in_their_own_database(installation: Installation) -> None:
+    statement = "SELECT count(*) > 0 FROM celery_taskmeta WHERE status = 'SUCCESS'"
+    said = hosts.run(installation.host, "runuser", "-u", "postgres", "--", "psql", "-Atc", statement, "airflow_results")
+    assert said == "t\n"
+    assert installation.query("SELECT count(*) FROM information_schema.tables WHERE table_name = 'celery_taskmeta'") == [[0]]
+
+
+def test_the_results_role_reads_nothing_of_the_metadata(installation: Installation) -> None:
+    url = hosts.run(installation.host, "sh", "-c", '. /etc/airflow/worker.env; printf %s "$AIRFLOW__CELERY__RESULT_BACKEND"')
+    metadata = url.removeprefix("db+").replace("+psycopg2", "").replace("/airflow_results?", "/airflow?")
+    refused = installation.host.run("psql -Atc 'SELECT count(*) FROM connection' %s", metadata)
+    assert refused.rc != 0
+    assert "denied" in refused.stderr or "no pg_hba.conf entry" in refused.stderr, refused.stderr
+
+
+def test_flower_lets_nobody_in_without_its_password(installation: Installation) -> None:
+    place = installation.inventory_dir / "credentials" / "airflow" / "flower_password.txt"
+    password = place.read_text(encoding="utf-8").strip()
+    assert hosts.http_status(installation.host, "http://127.0.0.1:5555/workers") == 401
+    assert hosts.http_status(installation.host, "http://127.0.0.1:5555/workers", f"admin:{password}") == 200
+    listening = hosts.run(installation.host, "ss", "-Hltn", "sport = :5555")
+    assert {line.split()[3] for line in listening.splitlines()} == {"127.0.0.1:5555"}
+
+
+def test_the_broker_lets_nobody_in_without_its_password(installation: Installation) -> None:
+    listening = hosts.run(installation.host, "ss", "-Hltn", "sport = :6379")
+    assert {line.split()[3] for line in listening.splitlines()} == {"127.0.0.1:6379"}
+    assert "NOAUTH" in hosts.run(installation.host, "redis-cli", "ping")
+
+
+def test_twenty_tasks_that_run_when_the_worker_is_stopped_end(installation: Installation) -> None:
+    client = installation.client()
+    client.wait_for_dag("twenty_sleeps")
+    client.pause("twenty_sleeps", False)
+    run_id = client.trigger("twenty_sleeps", {"seconds": 25})
+    api.wait_until("twenty tasks that sleep", lambda: len(executions(installation, run_id)) == TWENTY or None, 180)
+    hosts.run(installation.host, "systemctl", "stop", WORKER)
+    assert all(execution.ended for execution in executions(installation, run_id))
+    hosts.run(installation.host, "systemctl", "start", WORKER)
+    assert client.wait_for_run("twenty_sleeps", run_id)["state"] == "success"
+    assert hosts.executed_once(executions(installation, run_id), run_id, TWENTY) == []
+    assert {task["state"] for task in client.tasks("twenty_sleeps", run_id)} == {"success"}
