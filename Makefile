@@ -20,7 +20,7 @@ export PYTHONWARNINGS := ignore::DeprecationWarning:ansible
 export UPDRAFT_VENV_2 := $(CACHE)/venvs/2.11.2
 export UPDRAFT_VENV_3 := $(CACHE)/venvs/3.3.2
 
-SCENARIOS := default sqlite local_postgresql sqlite_to_postgresql
+SCENARIOS := default sqlite local_postgresql sqlite_to_postgresql celery_redis
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16

@@ -90,6 +90,10 @@ stale:
   description: Whether O(unit) runs and was started before one of its files was last written, or one of them was written now.
   returned: when O(unit) is given
   type: bool
+serving:
+  description: Whether O(unit) runs and starts with the host.
+  returned: when O(unit) is given
+  type: bool
 """
 
 import glob
@@ -100,6 +104,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -265,23 +270,31 @@ class Writer:
         return True
 
 
-def unit_start(module: AnsibleModule, unit: str) -> float | None:
-    """When the running unit was started, in seconds since the epoch; None when it does not run."""
-    code, out, _error = module.run_command(["systemctl", "show", unit, "--property=ActiveState,ExecMainStartTimestamp", "--timestamp=unix"])
+@dataclass(frozen=True)
+class Unit:
+    """A unit as systemd sees it."""
+
+    started: float | None
+    """Seconds since the epoch; None when it does not run."""
+    enabled: bool
+
+    def is_stale(self, paths: list[str], changed: list[str]) -> bool:
+        """Whether it runs and has not yet read what the files say now."""
+        started = self.started
+        if started is None:
+            return False
+        # systemd gives whole seconds here: a file written in the second of the start counts as read.
+        return bool(changed) or any(os.lstat(path).st_mtime > started + 1 for path in paths if os.path.lexists(path))
+
+
+def look_at(module: AnsibleModule, name: str) -> Unit:
+    """What systemd says of a unit."""
+    properties = "ActiveState,ExecMainStartTimestamp,UnitFileState"
+    code, out, _error = module.run_command(["systemctl", "show", name, f"--property={properties}", "--timestamp=unix"])
     values = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
-    if code != 0 or values.get("ActiveState") not in ("active", "activating", "reloading"):
-        return None
     started = values.get("ExecMainStartTimestamp", "").lstrip("@")
-    return float(started) if started else None
-
-
-def is_stale(module: AnsibleModule, unit: str, paths: list[str], changed: list[str]) -> bool:
-    """Whether the running unit has not yet read what the files say now."""
-    started = unit_start(module, unit)
-    if started is None:
-        return False
-    # systemd gives whole seconds here: a file written in the second of the start counts as read.
-    return bool(changed) or any(os.lstat(path).st_mtime > started + 1 for path in paths if os.path.lexists(path))
+    runs = code == 0 and values.get("ActiveState") in ("active", "activating", "reloading") and started
+    return Unit(float(started) if runs else None, values.get("UnitFileState") == "enabled")
 
 
 def main() -> None:
@@ -313,7 +326,9 @@ def main() -> None:
     result: dict[str, Any] = {"changed": bool(writer.changed), "changed_paths": writer.changed, "diff": writer.diffs}
     if module.params["unit"]:
         paths = [entry["path"] for entry in module.params["entries"]] + module.params["watch"]
-        result["stale"] = is_stale(module, module.params["unit"], paths, writer.changed)
+        unit = look_at(module, module.params["unit"])
+        result["stale"] = unit.is_stale(paths, writer.changed)
+        result["serving"] = unit.started is not None and unit.enabled
     module.exit_json(**result)
 
 

@@ -37,6 +37,11 @@ options:
   adopt_home:
     description: The C(AIRFLOW_HOME) of a hand-made installation that is to be taken over.
     type: path
+  users:
+    description: Names of users to look for.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -62,6 +67,10 @@ airflow_host:
       type: list
       elements: dict
       sample: [{path: /usr/bin/python3.11, version: 3.11.2}]
+    users:
+      description: Those of O(users) that the host knows.
+      type: list
+      elements: str
     systemd:
       description: Whether systemd is process 1.
       type: bool
@@ -90,8 +99,10 @@ airflow_host:
 """
 
 import os
+import pwd
 import socket
 import sqlite3
+from contextlib import suppress
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -130,6 +141,15 @@ def already_taken_over(installation: dict[str, Any] | None, adopt_home: str) -> 
     return ((installation or {}).get("adopted") or {}).get("home") == adopt_home
 
 
+def known_users(names: list[str]) -> list[str]:
+    """The names that belong to a user; asked one by one, as a directory service need not list all it has."""
+    known = []
+    for name in names:
+        with suppress(KeyError):
+            known.append(pwd.getpwnam(name).pw_name)
+    return known
+
+
 def read_record(config_dir: str) -> dict[str, Any] | None:
     """What this collection installed before. Raises HostInfoError."""
     try:
@@ -151,6 +171,7 @@ def look(parameters: dict[str, Any]) -> dict[str, Any]:
     return {
         "hostname": socket.getfqdn(),
         "pythons": pythons,
+        "users": known_users(parameters["users"]),
         "systemd": os.path.isdir("/run/systemd/system"),
         "free_mb": {name: free_mb(parameters[name]) for name in ("home", "config_dir")},
         "installation": installation,
@@ -180,6 +201,7 @@ def main() -> None:
             "home": {"type": "path", "default": "/opt/airflow"},
             "config_dir": {"type": "path", "default": "/etc/airflow"},
             "adopt_home": {"type": "path"},
+            "users": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )

@@ -23,10 +23,12 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 CHECKS_ON_HOST = "/var/tmp/updraft-checks"
 GROUPS = ("airflow_group", "airflow_metadata_db_group")
 TUTORIAL_FILES = CHECKOUT / "tests" / "fixtures" / "tutorial" / "files"
-READ_ENVIRONMENT = """\
+# One line for each file: the same name may have another value in another daemon's.
+READ_ENVIRONMENTS = """\
 set -a
-for file in /etc/airflow/*.env; do . "$file"; done
-exec /usr/bin/python3 -c 'import json, os; print(json.dumps(dict(os.environ)))'
+for file in /etc/airflow/*.env; do
+  (. "$file" && /usr/bin/python3 -c 'import json, os; print(json.dumps(dict(os.environ)))')
+done
 """
 
 
@@ -78,7 +80,9 @@ class Installation:
 
     def secrets(self) -> dict[str, str]:
         """Everything that no output may show, by what it is."""
-        found = secrets.of_environment(json.loads(hosts.run(self.host, "env", "-i", "/bin/sh", "-c", READ_ENVIRONMENT)))
+        found = {}
+        for number, line in enumerate(hosts.run(self.host, "env", "-i", "/bin/sh", "-c", READ_ENVIRONMENTS).splitlines()):
+            found |= {f"{name} in environment {number}": value for name, value in secrets.of_environment(json.loads(line)).items()}
         generated = self.inventory_dir / "credentials" / str(self.variables.get("airflow_installation", "airflow"))
         found |= {place.name: place.read_text(encoding="utf-8").strip() for place in generated.glob("*")}
         found["the administrator's password"] = self.admin[1]

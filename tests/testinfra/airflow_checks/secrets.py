@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Mapping
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
-SECRET_NAMES = re.compile(r"(CONN|CONN_ASYNC|KEY|SECRET|PASSWORD|TOKEN)$")
+SECRET_NAMES = re.compile(r"(CONN|CONN_ASYNC|KEY|SECRET|PASSWORD|TOKEN|BROKER_URL|RESULT_BACKEND|BASIC_AUTH)$")
 # Shorter ones stand in any text.
 SHORTEST = 6
 SPECIAL_IN_ENVIRONMENT_FILES = re.compile(r'(["\\`$])')

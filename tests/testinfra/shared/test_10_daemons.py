@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import pytest
-from airflow_checks import api, hosts
+from airflow_checks import api, hosts, secrets
 from airflow_checks.fixtures import Installation
 
 DAEMONS = {2: {"webserver", "scheduler", "triggerer"}, 3: {"webserver", "scheduler", "dag-processor", "triggerer"}}
-# Who gets which secret; for 3.x as Airflow's security model says, for 2.x every daemon works on the database.
+# Who gets which secret; for 3.x as Airflow's security model says, for 2.x every daemon but Flower works on the database.
 SECRETS_2 = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__WEBSERVER__SECRET_KEY"}
 DATABASE_3 = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC", "AIRFLOW__CORE__FERNET_KEY"}
 SECRETS_3 = {
@@ -18,12 +18,32 @@ SECRETS_3 = {
     "scheduler": DATABASE_3 | {"AIRFLOW__API__SECRET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET"},
     "dag-processor": DATABASE_3,
     "triggerer": DATABASE_3 | {"AIRFLOW__API__SECRET_KEY"},
+    # The address of its database is that of an empty one in memory.
+    "worker": {"AIRFLOW__API__SECRET_KEY", "AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"},
 }
+CELERY = {"AIRFLOW__CELERY__BROKER_URL", "AIRFLOW__CELERY__RESULT_BACKEND"}
+FLOWER = {"AIRFLOW__CELERY__BROKER_URL", "AIRFLOW__CELERY__FLOWER_BASIC_AUTH", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"}
+
+
+def daemons(installation: Installation) -> set[str]:
+    """The names of the units without `airflow-` and `.service`."""
+    workers = set(installation.variables.get("test_workers", {}))
+    return DAEMONS[installation.line] | (workers | {"flower"} if workers else set())
+
+
+def secrets_of(installation: Installation, name: str) -> set[str]:
+    """The names of the secrets that a daemon is to have."""
+    component = name.partition("@")[0]
+    if component == "flower":
+        return FLOWER
+    own = SECRETS_2 if installation.line == 2 else SECRETS_3[component]
+    sends_tasks = component in ("scheduler", "worker") and "test_workers" in installation.variables
+    return own | (CELERY if sends_tasks else set())
 
 
 def test_the_units_run_and_are_enabled(installation: Installation) -> None:
     found = hosts.units(installation.host)
-    assert set(found) == {f"airflow-{name}.service" for name in DAEMONS[installation.line]}
+    assert set(found) == {f"airflow-{name}.service" for name in daemons(installation)}
     assert {name: (unit.active, unit.enabled, unit.restarts) for name, unit in found.items()} == dict.fromkeys(
         found, ("active", "enabled", 0)
     )
@@ -43,14 +63,21 @@ def test_every_process_runs_as_airflows_user_and_version(installation: Installat
         process for process in hosts.processes(installation.host) if process.cgroup.startswith("airflow-") or "airflow-" in process.cgroup
     ]
     assert found
-    assert {process.user for process in found} == {installation.variables.get("test_user", "airflow")}
+    user = installation.variables.get("test_user", "airflow")
+    # Beside daemons with more secrets, tasks of 3.x have a user of their own.
+    tasks_user = "airflow-worker" if installation.line == 3 else user
+    wrong = [
+        process for process in found if process.user != (tasks_user if "airflow-worker" in process.cgroup.rpartition("/")[2] else user)
+    ]
+    assert wrong == []
     assert hosts.running_versions(installation.host) == {installation.variables["test_version"]}
 
 
 def test_each_daemon_has_just_its_secrets(installation: Installation) -> None:
-    for name in DAEMONS[installation.line]:
-        wanted = SECRETS_2 if installation.line == 2 else SECRETS_3[name]
-        listed = hosts.run(installation.host, "sed", "-n", "s/=.*//p", f"/etc/airflow/{name.replace('-', '_')}.env")
+    for name in daemons(installation):
+        wanted = secrets_of(installation, name)
+        file = name.partition("@")[0].replace("-", "_")
+        listed = hosts.run(installation.host, "sed", "-n", "s/=.*//p", f"/etc/airflow/{file}.env")
         assert {key for key in listed.split() if key.startswith("AIRFLOW__")} == wanted, name
         # Some daemons write their title over their environment, which is then empty here.
         seen = {key for key in hosts.daemon(installation.host, f"airflow-{name}.service").names if key.startswith("AIRFLOW__")}
@@ -58,12 +85,12 @@ def test_each_daemon_has_just_its_secrets(installation: Installation) -> None:
 
 
 def test_no_secret_is_in_a_command_line_or_a_file_that_others_read(installation: Installation) -> None:
-    secrets = [installation.database_setting(), installation.database_setting("AIRFLOW__CORE__FERNET_KEY")]
-    listed = hosts.run(installation.host, "ps", "-eo", "args")
-    readable = hosts.run(
-        installation.host, "sh", "-c", "find /etc/airflow /etc/systemd/system /usr/local/bin -type f -perm /o=r -exec cat {} +"
-    )
-    assert not [secret for secret in secrets if secret in listed + readable]
+    hidden = installation.secrets()
+    assert len(hidden) > 3
+    assert secrets.told(hosts.run(installation.host, "ps", "-eo", "args"), hidden) == []
+    folders = "/etc/airflow /etc/systemd/system /usr/local/bin $(ls -d /etc/redis /etc/valkey /etc/rabbitmq 2>/dev/null)"
+    readable = hosts.run(installation.host, "sh", "-c", f"find {folders} -type f -perm /o=r -exec cat {{}} +")
+    assert secrets.told(readable, hidden) == []
     modes = hosts.run(installation.host, "sh", "-c", "stat -c '%U %a' /etc/airflow/*.env /etc/airflow/installation.json")
     assert set(modes.split("\n")[:-1]) == {"root 600"}
 

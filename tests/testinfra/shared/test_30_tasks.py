@@ -47,12 +47,13 @@ def test_a_task_that_runs_when_its_unit_is_stopped_ends(installation: Installati
     client.pause("eight_sleeps", False)
     run_id = client.trigger("eight_sleeps", {"seconds": 10})
     api.wait_until("a task that sleeps", lambda: started(installation, run_id) or None, 120)
-    hosts.run(installation.host, "systemctl", "stop", "airflow-scheduler.service")
+    unit = "airflow-worker.service" if "test_workers" in installation.variables else "airflow-scheduler.service"
+    hosts.run(installation.host, "systemctl", "stop", unit)
     running = started(installation, run_id)
     assert running and all(execution.ended for execution in running)
     states = {task["task_id"]: task["state"] for task in client.tasks("eight_sleeps", run_id)}
     assert {states[execution.task_id] for execution in running} == {"success"}
-    hosts.run(installation.host, "systemctl", "start", "airflow-scheduler.service")
+    hosts.run(installation.host, "systemctl", "start", unit)
     if installation.variables.get("test_sequential", False):
         # One by one the rest takes minutes: that it goes on is enough.
         api.wait_until("the next task", lambda: len(started(installation, run_id)) > len(running) or None, 180)
