@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from typing import Any
 
@@ -12,6 +13,7 @@ from ._topology_celery import broker_is_alone, broker_url
 from ._topology_model import Broker, Draft
 
 MILLISECONDS = 1000
+SALT_BYTES = 4
 
 
 def broker_plan(draft: Draft, name: str) -> dict[str, Any] | None:
@@ -32,6 +34,7 @@ def broker_plan(draft: Draft, name: str) -> dict[str, Any] | None:
         "on_this_host": name in group,
         "listen_addresses": _listen_addresses(draft, group[0]) if broker.managed and group else [],
         "redis_users": _redis_users(broker) if broker.engine == "redis" else [],
+        "definitions": _rabbitmq_definitions(broker) if broker.engine == "rabbitmq" else {},
         "consumer_timeout_ms": draft.values["airflow_longest_task_seconds"] * MILLISECONDS,
     }
 
@@ -51,3 +54,29 @@ def _redis_users(broker: Broker) -> list[str]:
     if not broker.user:
         return [f"user default on #{digest} {rights}"]
     return [f"user {broker.user} on #{digest} {rights}", "user default off"]
+
+
+def _rabbitmq_definitions(broker: Broker) -> dict[str, Any]:
+    """What RabbitMQ reads at its start: the virtual host, and the user with all rights there and none elsewhere."""
+    everything = {"configure": ".*", "write": ".*", "read": ".*"}
+    return {
+        "vhosts": [{"name": broker.vhost}],
+        "users": [
+            {
+                "name": broker.user,
+                "password_hash": _rabbitmq_digest(broker.user, broker.password),
+                "hashing_algorithm": "rabbit_password_hashing_sha256",
+                "tags": [],
+            }
+        ],
+        "permissions": [{"user": broker.user, "vhost": broker.vhost, **everything}],
+    }
+
+
+def _rabbitmq_digest(user: str, password: str) -> str:
+    """RabbitMQ's form: four bytes of salt, and the digest of salt and password, in base64.
+
+    The salt follows from both, so that the same password gives the same file.
+    """
+    salt = hashlib.sha256(f"{user}:{password}".encode()).digest()[:SALT_BYTES]
+    return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()

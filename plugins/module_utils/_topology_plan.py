@@ -16,6 +16,7 @@ from ._topology_broker import broker_plan
 from ._topology_celery import most_tasks, worker_user
 from ._topology_connections import connections, ssl_root_cert
 from ._topology_daemons import cli_environment, daemons_of, service_user, task_group, unit_name
+from ._topology_handover import handover_plan
 from ._topology_locks import environment_digest, lock_files, locked_names, package_name
 from ._topology_model import CONTROL_DAEMONS, Draft, Host
 from ._topology_rules_versions import find_python, move_host, moves, source_environment_version, source_python
@@ -74,6 +75,7 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
         "sqlite": _sqlite(draft, host),
         "move": _move(draft, name),
         "old_units": _old_units(draft, name),
+        "handover": handover_plan(draft, name, [f"{daemon['unit']}.service" for daemon in daemons]),
         "move_is_unmarked": _move_is_unmarked(draft, name),
         "users": _users(draft),
         "adopted": _adopted(draft, name, carried),

@@ -53,6 +53,10 @@ options:
       mode:
         description: Octal permissions, as a string.
         type: str
+      shared:
+        description: Whether everything below a directory gets its group too, which may then write there, and folders hand it down.
+        type: bool
+        default: false
   secret_content:
     description: The text of the files that hold secrets, by path. It is shown in no output and no diff.
     type: dict
@@ -101,6 +105,7 @@ import grp
 import os
 import pwd
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -195,6 +200,8 @@ class Writer:
         changed = getattr(self, "_" + entry["state"])(entry)
         if entry["state"] in ("directory", "file"):
             changed = self._attributes(entry) or changed
+        if entry["state"] == "directory" and entry["shared"] and os.path.isdir(entry["path"]):
+            changed = self._share(entry) or changed
         if changed:
             self.changed.append(entry["path"])
 
@@ -205,6 +212,35 @@ class Writer:
         ):
             return True
         return bool(self.module.set_fs_attributes_if_different(self._wanted(entry), False))
+
+    def _share(self, entry: dict[str, Any]) -> bool:
+        """Let the folder's group write everything below it, and folders hand the group down."""
+        changed = False
+        group = grp.getgrnam(entry["group"]).gr_gid if is_known(grp.getgrnam, entry["group"]) else None
+        # By descriptors: whoever owns what is in there could put a link to somewhere else in its place at any moment.
+        for _path, _folders, files, folder in os.fwalk(entry["path"], follow_symlinks=False):
+            changed = self._share_one(folder, group) or changed
+            for name in files:
+                with suppress(OSError):
+                    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+                    try:
+                        changed = self._share_one(descriptor, group) or changed
+                    finally:
+                        os.close(descriptor)
+        return changed
+
+    def _share_one(self, descriptor: int, group: int | None) -> bool:
+        status = os.fstat(descriptor)
+        bits = stat.S_IMODE(status.st_mode)
+        wanted = bits | (stat.S_IRWXG | stat.S_ISGID if stat.S_ISDIR(status.st_mode) else stat.S_IRGRP | stat.S_IWGRP)
+        if wanted == bits and group == status.st_gid:
+            return False
+        if not self.module.check_mode:
+            if group is not None:
+                os.fchown(descriptor, -1, group)
+            # After the owner: a change of the group takes the bit that hands it down away.
+            os.fchmod(descriptor, wanted)
+        return True
 
     def _wanted(self, entry: dict[str, Any]) -> dict[str, Any]:
         attributes = {name: entry[name] for name in ("owner", "group", "mode")}
@@ -313,6 +349,7 @@ def main() -> None:
                     "owner": {"type": "str"},
                     "group": {"type": "str"},
                     "mode": {"type": "str"},
+                    "shared": {"type": "bool", "default": False},
                 },
             },
             "secret_content": {"type": "dict", "default": {}, "no_log": True},

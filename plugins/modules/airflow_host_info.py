@@ -71,6 +71,11 @@ airflow_host:
       description: Those of O(users) that the host knows.
       type: list
       elements: str
+    units:
+      description: The units that this collection installed on the host.
+      type: list
+      elements: str
+      sample: [airflow-scheduler.service, airflow-worker@reports.service]
     systemd:
       description: Whether systemd is process 1.
       type: bool
@@ -98,6 +103,7 @@ airflow_host:
       elements: dict
 """
 
+import glob
 import os
 import pwd
 import socket
@@ -113,6 +119,9 @@ from ansible_collections.updraft.airflow.plugins.module_utils.host_postgresql im
 from ansible_collections.updraft.airflow.plugins.module_utils.host_restart import RESTART_FILE, RestartFileError
 from ansible_collections.updraft.airflow.plugins.module_utils.host_sqlite import read_metadata
 from ansible_collections.updraft.airflow.plugins.module_utils.host_state import read_installation
+
+UNIT_FOLDER = "/etc/systemd/system"
+OWN_MARK = "(updraft.airflow)"
 
 
 class HostInfoError(Exception):
@@ -139,6 +148,16 @@ def sqlite_path(installation: dict[str, Any] | None, adopted: dict[str, Any] | N
 def already_taken_over(installation: dict[str, Any] | None, adopt_home: str) -> bool:
     """Whether the record says that this AIRFLOW_HOME was taken over."""
     return ((installation or {}).get("adopted") or {}).get("home") == adopt_home
+
+
+def own_units(folder: str = UNIT_FOLDER) -> list[str]:
+    """The units of Airflow that this collection wrote, by the first line of their files."""
+    found = []
+    for path in sorted(glob.glob(os.path.join(glob.escape(folder), "airflow-*.service"))):
+        with suppress(OSError), open(path, encoding="utf-8", errors="replace") as handle:
+            if OWN_MARK in handle.readline():
+                found.append(os.path.basename(path))
+    return found
 
 
 def known_users(names: list[str]) -> list[str]:
@@ -171,6 +190,7 @@ def look(parameters: dict[str, Any]) -> dict[str, Any]:
     return {
         "hostname": socket.getfqdn(),
         "pythons": pythons,
+        "units": own_units(),
         "users": known_users(parameters["users"]),
         "systemd": os.path.isdir("/run/systemd/system"),
         "free_mb": {name: free_mb(parameters[name]) for name in ("home", "config_dir")},

@@ -80,7 +80,7 @@ class Installation:
 
     def secrets(self) -> dict[str, str]:
         """Everything that no output may show, by what it is."""
-        found = {}
+        found: dict[str, str] = {}
         for number, line in enumerate(hosts.run(self.host, "env", "-i", "/bin/sh", "-c", READ_ENVIRONMENTS).splitlines()):
             found |= {f"{name} in environment {number}": value for name, value in secrets.of_environment(json.loads(line)).items()}
         generated = self.inventory_dir / "credentials" / str(self.variables.get("airflow_installation", "airflow"))

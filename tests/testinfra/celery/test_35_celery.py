@@ -64,9 +64,22 @@ def test_flower_lets_nobody_in_without_its_password(installation: Installation) 
 
 
 def test_the_broker_lets_nobody_in_without_its_password(installation: Installation) -> None:
-    listening = hosts.run(installation.host, "ss", "-Hltn", "sport = :6379")
-    assert {line.split()[3] for line in listening.splitlines()} == {"127.0.0.1:6379"}
-    assert "NOAUTH" in hosts.run(installation.host, "redis-cli", "ping")
+    port = installation.variables["test_broker_port"]
+    listening = hosts.run(installation.host, "ss", "-Hltn", f"sport = :{port}")
+    assert {line.split()[3] for line in listening.splitlines()} == {f"127.0.0.1:{port}"}
+    if installation.variables.get("airflow_broker_engine") == "rabbitmq":
+        listed = hosts.run(installation.host, "rabbitmqctl", "-q", "--no-table-headers", "list_users")
+        assert [line.split() for line in listed.splitlines()] == [["airflow", "[]"]]
+        rights = hosts.run(installation.host, "rabbitmqctl", "-q", "--no-table-headers", "list_user_permissions", "airflow")
+        assert [line.split()[0] for line in rights.splitlines()] == ["airflow"]
+        timeout = hosts.run(installation.host, "rabbitmqctl", "-q", "eval", "application:get_env(rabbit, consumer_timeout).")
+        assert timeout == "{ok,86400000}\n"
+    else:
+        assert "NOAUTH" in hosts.run(installation.host, "redis-cli", "ping")
+        kept = installation.host.run(
+            "redis-cli -a %s config get appendonly maxmemory-policy", installation.variables["airflow_broker_password"]
+        )
+        assert set(kept.stdout.split()) == {"appendonly", "yes", "maxmemory-policy", "noeviction"}
 
 
 def test_twenty_tasks_that_run_when_the_worker_is_stopped_end(installation: Installation) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from typing import Any
 
@@ -251,6 +252,16 @@ def test_redis_knows_the_digest_of_the_password() -> None:
     named, default = plan(celery(airflow_broker_password=AWKWARD_PASSWORD, airflow_broker_user="tasks"))["broker"]["redis_users"]
     assert named.startswith(f"user tasks on #{digest} ")
     assert default == "user default off"
+
+
+def test_rabbitmq_knows_a_salted_digest_of_the_password() -> None:
+    found = plan(celery(airflow_broker_engine="rabbitmq", airflow_broker_password=AWKWARD_PASSWORD))["broker"]["definitions"]
+    (user,) = found["users"]
+    stored = base64.b64decode(user["password_hash"])
+    assert stored[4:] == hashlib.sha256(stored[:4] + AWKWARD_PASSWORD.encode()).digest()
+    assert (user["name"], user["tags"]) == ("airflow", [])
+    assert found["vhosts"] == [{"name": "airflow"}]
+    assert found["permissions"] == [{"user": "airflow", "vhost": "airflow", "configure": ".*", "write": ".*", "read": ".*"}]
 
 
 def test_passwords_are_found_on_hosts_again() -> None:

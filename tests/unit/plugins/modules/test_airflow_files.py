@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import stat
 from collections.abc import Callable
@@ -146,3 +147,24 @@ def test_what_a_killed_run_left_is_removed(run_module: RunModule, tmp_path: Path
     (tmp_path / ".updraft-scheduler.env-abc").write_text("KEY=unspoken")
     run_module("airflow_files", entries=[{"path": str(tmp_path / "scheduler.env"), "content": "x"}])
     assert [path.name for path in tmp_path.iterdir()] == ["scheduler.env"]
+
+
+def test_a_shared_folder_hands_its_group_down(run_module: RunModule, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    outside.chmod(0o600)
+    logs = tmp_path / "logs"
+    inner = logs / "dag_id=a"
+    inner.mkdir(parents=True)
+    log = inner / "attempt=1.log"
+    log.write_text("x")
+    log.chmod(0o644)
+    inner.chmod(0o755)
+    (inner / "latest").symlink_to(outside)
+    entry = {"path": str(logs), "state": "directory", "group": grp.getgrgid(os.getgid()).gr_name, "mode": "2770", "shared": True}
+    assert run_module("airflow_files", check_mode=True, entries=[entry])["changed"] is True
+    assert stat.S_IMODE(inner.stat().st_mode) == 0o755
+    assert run_module("airflow_files", entries=[entry])["changed_paths"] == [str(logs)]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (logs, inner, log)] == [0o2770, 0o2775, 0o664]
+    assert stat.S_IMODE(outside.stat().st_mode) == 0o600
+    assert run_module("airflow_files", entries=[entry])["changed"] is False

@@ -1,0 +1,73 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What happens on a host between two executors, two brokers, or two places of a daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from ._topology_celery import broker_url
+from ._topology_model import Draft
+from ._topology_rules_versions import moves
+from ._topology_urls import parse_server_url
+
+SCHEDULER_UNIT = "airflow-scheduler.service"
+WORKER_UNIT = "airflow-worker"
+BROKER_URL = "AIRFLOW__CELERY__BROKER_URL"
+
+
+def handover_plan(draft: Draft, name: str, planned: Collection[str]) -> dict[str, Any] | None:
+    """Which units stop before the new configuration is written, None where all goes on as it is.
+
+    The scheduler stops first, so that it sends nothing more; then the workers, which end what they run; then what waits in the queues
+    is handed back. `planned` are the units that the host keeps.
+    """
+    present = list((draft.hosts[name].info or {}).get("units") or [])
+    old_broker = _left_broker(draft)
+    changes = _executor_changes(draft) or old_broker is not None
+    leaving = [unit for unit in present if unit not in planned]
+    stop = [unit for unit in present if unit == SCHEDULER_UNIT and (changes or unit in leaving)]
+    drain = [unit for unit in present if unit.startswith(WORKER_UNIT) and (changes or unit in leaving)]
+    hands_back = old_broker is not None and name == draft.main_host
+    if not (stop or drain or leaving or hands_back or changes):
+        return None
+    components = {_component(unit) for unit in planned}
+    return {
+        "stop": stop,
+        "drain": drain,
+        "leave": leaving,
+        "leave_environments": sorted({_component(unit) for unit in leaving} - components),
+        "broker_url": old_broker if hands_back else None,
+        "queues": _old_queues(draft) if hands_back else [],
+        "changes_executor": changes,
+    }
+
+
+def _component(unit: str) -> str:
+    """The component of a unit's name, as in `airflow-worker@reports.service`."""
+    return unit.removeprefix("airflow-").removesuffix(".service").partition("@")[0].replace("-", "_")
+
+
+def _executor_changes(draft: Draft) -> bool:
+    """A move of the data stops everything itself."""
+    return draft.installation is not None and not moves(draft) and draft.installation["executor"] != draft.executor
+
+
+def _left_broker(draft: Draft) -> str | None:
+    """The address of the broker that the installation has used and does not use any more."""
+    environments = (draft.installation or {}).get("environment") or {}
+    old = (environments.get("scheduler") or {}).get(BROKER_URL)
+    return old if old and _place(old) != _place(broker_url(draft)) else None
+
+
+def _place(url: str) -> tuple[str, str, int | None, str]:
+    """What makes a broker another one; its user and password do not."""
+    address = parse_server_url(url)
+    return url.partition(":")[0], address.host, address.port, address.name
+
+
+def _old_queues(draft: Draft) -> list[str]:
+    """Queues that the inventory still names: the module finds those of queued tasks itself."""
+    return sorted({queue for workers in draft.workers.values() for worker in workers for queue in worker.queues})
