@@ -36,7 +36,7 @@ BROKER_UNITS = {
 """As the distributions name them; a unit that is not there orders nothing."""
 
 NO_DATABASE = "sqlite://"
-"""In memory: without an address Airflow would make a file in its home."""
+"""In memory, for daemons without a database: without an address Airflow would make a file in its home."""
 
 
 def unit_name(daemon: str) -> str:
@@ -192,5 +192,7 @@ def _environment_of(draft: Draft, host: Host, component: str) -> dict[str, str]:
         for key, value in ((draft.adopted or {}).get("environment") or {}).items():
             if key.startswith(("AIRFLOW_CONN_", "AIRFLOW_VAR_")):
                 environment[key] = value
-    environment.setdefault(environment_name("database", "sql_alchemy_conn"), NO_DATABASE)
+    # Airflow 2 has no command for Celery where the database is SQLite, so it gets the name of a driver that connects to nothing.
+    no_database = NO_DATABASE if draft.line >= 3 else found.url.partition("://")[0] + "://"
+    environment.setdefault(environment_name("database", "sql_alchemy_conn"), no_database)
     return dict(sorted(environment.items()))

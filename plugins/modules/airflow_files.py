@@ -275,6 +275,8 @@ class Writer:
             # Complete before it gets its name: a secret is readable by nobody else at any moment.
             if os.path.isfile(path):
                 shutil.copystat(path, temporary)
+                # New content has a time of its own: by it a daemon is seen to have read the old one.
+                os.utime(temporary)
                 os.chown(temporary, os.stat(path).st_uid, os.stat(path).st_gid)
             self.module.set_fs_attributes_if_different({**self._wanted(entry), "path": temporary}, False)
             os.replace(temporary, path)

@@ -21,7 +21,7 @@ from . import api, hosts, pages, playbook, secrets
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 CHECKS_ON_HOST = "/var/tmp/updraft-checks"
-GROUPS = ("airflow_group", "airflow_metadata_db_group")
+GROUPS = ("airflow_group", "airflow_metadata_db_group", "airflow_broker_group")
 TUTORIAL_FILES = CHECKOUT / "tests" / "fixtures" / "tutorial" / "files"
 # One line for each file: the same name may have another value in another daemon's.
 READ_ENVIRONMENTS = """\

@@ -107,6 +107,11 @@ def test_flower_knows_the_broker_and_its_own_login_only() -> None:
     assert set(found) == {"AIRFLOW__CELERY__BROKER_URL", "AIRFLOW__CELERY__FLOWER_BASIC_AUTH", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"}
 
 
+def test_flower_of_2_has_a_driver_and_no_address() -> None:
+    found = environment(celery(f"{ONE_HOST} flower", airflow_version="2.11.2"), "flower")
+    assert found["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == "postgresql+psycopg2://"
+
+
 def test_flower_asks_for_a_login_on_loopback() -> None:
     result = plan(celery(f"{ONE_HOST} flower"))
     assert daemon(result, "flower")["arguments"] == ["celery", "flower", "--hostname", "127.0.0.1", "--port", "5555"]

@@ -168,3 +168,13 @@ def test_a_shared_folder_hands_its_group_down(run_module: RunModule, tmp_path: P
     assert [stat.S_IMODE(path.stat().st_mode) for path in (logs, inner, log)] == [0o2770, 0o2775, 0o664]
     assert stat.S_IMODE(outside.stat().st_mode) == 0o600
     assert run_module("airflow_files", entries=[entry])["changed"] is False
+
+
+def test_new_content_has_a_new_time_and_the_old_permissions(run_module: RunModule, tmp_path: Path) -> None:
+    path = tmp_path / "airflow.cfg"
+    path.write_text("old\n")
+    path.chmod(0o640)
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    assert run_module("airflow_files", entries=[{"path": str(path), "content": "new\n"}])["changed"] is True
+    assert path.stat().st_mtime > 1_000_000_000
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640

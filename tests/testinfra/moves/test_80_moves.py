@@ -1,0 +1,75 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The executor changes by an edit of the inventory, while tasks run and wait: each task runs once, and no DAG is paused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_checks import api, hosts
+from airflow_checks.fixtures import Installation
+
+DAG = "twenty_sleeps"
+TWENTY = 20
+CELERY = ("metadata_db", "broker", "worker", "flower")
+# What follows on what: the groups that the inventory gets, what else it says, and the executor that there is to be.
+STAGES: dict[str, list[tuple[str, tuple[str, ...], dict[str, str], str]]] = {
+    "moves_2": [
+        ("from SQLite to Celery", CELERY, {}, "CeleryExecutor"),
+        ("from Celery to Local", ("metadata_db",), {}, "LocalExecutor"),
+    ],
+    "moves_3": [
+        ("from Local to Celery", CELERY, {}, "CeleryExecutor"),
+        ("from Valkey to RabbitMQ", CELERY, {"airflow_broker_engine": "rabbitmq"}, "CeleryExecutor"),
+        ("from Celery to Local", ("metadata_db",), {}, "LocalExecutor"),
+    ],
+}
+
+
+def edit(installation: Installation, groups: tuple[str, ...], variables: dict[str, str]) -> None:
+    """Write the part of the inventory that changes."""
+    name = installation.variables["airflow_group"]
+    lines = ["---", f"{name}:", "  children:"]
+    lines += [f"    {name}_{group}: {{hosts: {{{installation.name}: }}}}" for group in groups]
+    lines += ["  vars:", "    airflow_worker_concurrency: 4", *(f"    {key}: {value}" for key, value in variables.items())]
+    (installation.inventory_dir / f"{name}.yml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def executions(installation: Installation, run_id: str) -> list[hosts.Execution]:
+    """What the tasks of a run noted outside Airflow."""
+    place = str(installation.variables["test_notes"])
+    found = hosts.executions(installation.host, place) if installation.host.file(place).exists else []
+    return [execution for execution in found if execution.run_id == run_id]
+
+
+def test_each_task_runs_once_over_every_change_of_the_executor(installation: Installation, run_site: Any) -> None:
+    client = installation.client()
+    client.wait_for_dag(DAG)
+    client.pause(DAG, False)
+    for what, groups, variables, executor in STAGES[installation.variables["airflow_group"]]:
+        client = installation.client()
+        run_id = client.trigger(DAG, {"seconds": 8})
+        api.wait_until("a task that sleeps", lambda run=run_id: executions(installation, run) or None, 120)
+        edit(installation, groups, variables)
+
+        moved = run_site("-vvv")
+        assert moved.failed == 0, f"{what}: {moved.in_words()}"
+        ran = executions(installation, run_id)
+        print(f"RESULT {what}: {len([one for one in ran if one.ended])} of {TWENTY} tasks had ended when the run of site was over")
+
+        client = installation.client()
+        assert hosts.run(installation.host, "airflow", "config", "get-value", "core", "executor").split()[-1] == executor
+        assert client.dag(DAG)["is_paused"] is False
+        assert client.wait_for_run(DAG, run_id)["state"] == "success", what
+        assert hosts.executed_once(executions(installation, run_id), run_id, TWENTY) == [], what
+        assert {task["state"] for task in client.tasks(DAG, run_id)} == {"success"}
+        for number in (1, TWENTY):
+            assert f"slept well, task sleep_{number}" in client.log(DAG, run_id, f"sleep_{number}"), what
+        units = {"airflow-worker.service", "airflow-flower.service"} & set(hosts.units(installation.host))
+        assert len(units) == (2 if executor == "CeleryExecutor" else 0)
+        again = run_site()
+        assert (again.failed, again.changed) == (0, 0), f"{what}: {again.in_words()}"
+    left = installation.host.run("ls /etc/airflow/worker.env /etc/airflow/flower.env")
+    assert left.rc != 0
+    assert left.stdout == ""
