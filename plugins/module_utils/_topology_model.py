@@ -72,6 +72,8 @@ class Inputs:
     """Folder with the collection's `locks` and `options`."""
     known_names: frozenset[str] = frozenset()
     """Further variables that roles of the collection define."""
+    dags: Mapping[str, Any] | None = None
+    """What the source of the DAGs holds now, or `findings` why it cannot be said; None: it was not asked."""
 
 
 @dataclass

@@ -16,6 +16,7 @@ from ._topology_broker import broker_plan
 from ._topology_celery import most_tasks, worker_user
 from ._topology_connections import connections, ssl_root_cert
 from ._topology_daemons import cli_environment, daemons_of, service_user, task_group, unit_name
+from ._topology_dags import bundle_programs, bundle_storage, comes_as_revision, dag_options, dag_plan
 from ._topology_handover import handover_plan
 from ._topology_locks import environment_digest, lock_files, locked_names, package_name
 from ._topology_model import CONTROL_DAEMONS, Draft, Host
@@ -63,6 +64,9 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
         "task_group": task_group(draft, host),
         "accounts": _accounts(draft, host) if daemons else [],
         "paths": _paths(draft),
+        "dags": dag_plan(draft, name, folders(draft)["dags"], service_user(draft)["name"]),
+        "dag_bundle_storage": bundle_storage(draft),
+        "programs": bundle_programs(draft, name),
         "environments": _environments(draft, host, carried) if daemons else [],
         "daemons": daemons,
         "cli_environment": cli_environment(daemons),
@@ -361,7 +365,7 @@ def _adopted(draft: Draft, name: str, carried: list[str]) -> dict[str, Any] | No
         "copies": [
             {"from": source, "to": places[kind], "what": kind}
             for kind, source in (("dags", adopted.get("dags_folder")), ("plugins", adopted.get("plugins_folder")), ("logs", logs))
-            if source and os.path.normpath(source) != os.path.normpath(places[kind])
+            if source and os.path.normpath(source) != os.path.normpath(places[kind]) and not (kind == "dags" and dag_options(draft))
         ],
         "packages": carried,
         "executor": _adopted_executor(adopted),
@@ -381,6 +385,8 @@ def _report(draft: Draft, name: str, credentials_dir: str, admin_password_file: 
         return []
     engine = "SQLite" if draft.database is None else "PostgreSQL"
     lines = [f"Airflow {draft.version} runs at {draft.base_url} ({draft.executor} on {engine})."]
+    if comes_as_revision(draft) and draft.inputs.dags:
+        lines.append(f"Its DAGs are {draft.inputs.dags['description']}.")
     if not needs_admin(draft):
         lines.append("Users log in with the names and passwords they had.")
     elif draft.secrets.get("admin_password"):

@@ -280,6 +280,7 @@ SECTION_READERS: Mapping[str, tuple[str, ...]] = {
     "workers": RESULT_USERS,
 }
 OPTION_READERS: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("dag_processor", "dag_bundle_config_list"): DAG_RUNNERS,
     ("logging", "remote_task_handler_kwargs"): LOG_WRITERS,
     ("secrets", "backend_kwargs"): DAG_RUNNERS,
     ("workers", "secrets_backend_kwargs"): ("scheduler", "worker"),

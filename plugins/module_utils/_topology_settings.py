@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ._topology_dags import bundle_settings, secret_bundle_settings
 from ._topology_model import Draft
 from ._topology_sizing import Machine
 from ._topology_stages import adopted_engine, options_dir, setting, source_version
@@ -45,7 +46,8 @@ def choose_settings(draft: Draft) -> None:
     if nearest is None:
         draft.settings = settings
         return
-    draft.settings, draft.secret_settings = split_secrets(settings, nearest)
+    draft.settings, secret_settings = split_secrets(settings, nearest)
+    draft.secret_settings = merge(secret_settings, secret_bundle_settings(draft))
     if load_options(options_dir(draft), draft.version) is not None:
         draft.settings = without_defaults(draft.settings, nearest, draft.home)
 
@@ -75,7 +77,8 @@ def _derived(draft: Draft) -> Settings:
         "logging": {"base_log_folder": places["logs"]},
         "scheduler": {"enable_health_check": "True"},
     }
-    return merge(common, _sizes(draft), _derived_2(draft) if draft.line < 3 else _derived_3(draft), _celery(draft))
+    of_line = _derived_2(draft) if draft.line < 3 else _derived_3(draft)
+    return merge(common, bundle_settings(draft), _sizes(draft), of_line, _celery(draft))
 
 
 def _sizes(draft: Draft) -> Settings:

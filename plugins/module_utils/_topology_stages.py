@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import _topology_versions as versions
+from ._topology_dags import take_dag_source
 from ._topology_model import COMPONENTS, DAEMONS, Database, Draft
 from ._topology_sizing import NAMED_SIZES, Machine, auto_slots, shared_buffers_mb
 from ._topology_urls import LOOPBACK, parse_server_url, web_url
@@ -275,6 +276,7 @@ STAGES = (
     drop_unneeded_dag_processor,
     read_config,
     read_adopted,
+    take_dag_source,
     choose_database,
     choose_executor,
     choose_web_address,

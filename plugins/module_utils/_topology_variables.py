@@ -50,6 +50,7 @@ VARIABLES = {
         Variable("airflow_config", "dict", secret=True),
         Variable("airflow_config_extra_sections", "list"),
         Variable("airflow_credentials_dir"),
+        Variable("airflow_dags", "dict", secret=True),
         Variable("airflow_drain_timeout", "int"),
         Variable("airflow_executor"),
         Variable("airflow_fernet_key", secret=True),
@@ -119,7 +120,6 @@ DEFAULTS: Mapping[str, Any] = {
 UNSUPPORTED = (
     "airflow_canary_enabled",
     "airflow_connections",
-    "airflow_dags",
     "airflow_pools",
     "airflow_tls",
     "airflow_users",

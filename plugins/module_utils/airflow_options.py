@@ -373,6 +373,11 @@ def is_secret(section: str, option: str, value: str, options: OptionSet) -> bool
     return bool(_URL_WITH_PASSWORD.search(value))
 
 
+def looks_secret(name: str, value: str) -> bool:
+    """Whether a value that Airflow has no option for must be kept secret, by its name or because it is an address with a password."""
+    return bool(_SECRET_NAME.search(name.lower()) or _URL_WITH_PASSWORD.search(value))
+
+
 def is_default(option: Option, value: str, airflow_home: str) -> bool:
     """Whether a value means the same as the option's default."""
     default = expand_default(option.default, airflow_home)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import _topology_rules_celery as celery_rules
+from . import _topology_rules_dags as dag_rules
 from . import _topology_rules_database as database_rules
 from . import _topology_rules_hosts as host_rules
 from . import _topology_rules_values as value_rules
@@ -28,8 +29,10 @@ from ._topology_variables import clean_hosts, differing_variables, unknown_varia
 __all__ = ["Host", "Inputs", "SecretStore", "Topology", "TopologyError", "compile_topology"]
 
 Rule = Callable[[Draft], Iterator[str]]
-RULES: tuple[Rule, ...] = (*host_rules.RULES, *version_rules.RULES, *database_rules.RULES, *celery_rules.RULES, *value_rules.RULES)
-WARNINGS: tuple[Rule, ...] = (*host_rules.WARNINGS, *version_rules.WARNINGS, *database_rules.WARNINGS, *celery_rules.WARNINGS)
+PARTS = (host_rules, version_rules, database_rules, celery_rules, value_rules, dag_rules)
+RULES: tuple[Rule, ...] = tuple(rule for part in PARTS for rule in part.RULES)
+WARNINGS: tuple[Rule, ...] = tuple(rule for part in PARTS for rule in getattr(part, "WARNINGS", ()))
+NOTES: tuple[Rule, ...] = tuple(rule for part in PARTS for rule in getattr(part, "NOTES", ()))
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def compile_topology(inputs: Inputs, store: SecretStore) -> Topology:
         raise TopologyError(["The installation has no hosts: put hosts into airflow_webserver and airflow_scheduler, children of airflow."])
     hosts, findings = clean_hosts(inputs.hosts)
     findings += [*unknown_variables(hosts.values(), inputs.known_names), *unsupported_variables(hosts), *differing_variables(hosts)]
-    draft = Draft(Inputs(hosts, inputs.groups, inputs.files_dir, inputs.known_names))
+    draft = Draft(Inputs(hosts, inputs.groups, inputs.files_dir, inputs.known_names, inputs.dags))
     derive(draft)
     derive_celery(draft)
     choose_settings(draft)
@@ -62,6 +65,6 @@ def compile_topology(inputs: Inputs, store: SecretStore) -> Topology:
     findings += [finding for rule in RULES for finding in rule(draft)]
     if findings:
         raise TopologyError(findings)
-    draft.notes += [note for rule in (*database_rules.NOTES, *celery_rules.NOTES) for note in rule(draft)]
+    draft.notes += [note for rule in NOTES for note in rule(draft)]
     draft.warnings = [*(warning for rule in WARNINGS for warning in rule(draft)), *draft.warnings]
     return Topology(draft, store, new_secrets)

@@ -80,6 +80,17 @@ plan:
     paths:
       description: Folders and files by what they are for.
       type: dict
+    dags:
+      description: The revision of the DAGs that is to be on this host, as arguments of M(updraft.airflow.airflow_dag_revision); V(null)
+        where there is none.
+      type: dict
+    dag_bundle_storage:
+      description: The folder in which bundles of Airflow 3 keep what they fetched, V(null) without them.
+      type: str
+    programs:
+      description: Packages of the distribution that bundles need.
+      type: list
+      elements: str
     environments:
       description: Virtual environments of this host, with C(purpose), C(version), C(python), C(path), C(locks), C(constraint_url),
         C(packages) (what to install where there is no lock), C(requirements) and C(carried) (packages of an installation taken over).
