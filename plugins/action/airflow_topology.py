@@ -22,6 +22,7 @@ ROLES = os.path.normpath(os.path.join(os.path.dirname(__file__), "..", "..", "ro
 PREFIX = "airflow_"
 DEFAULT_GROUP = "airflow"
 HOST_INFO = "__airflow_host"
+DAG_SOURCE = "__airflow_dag_source"
 
 
 class ActionModule(ActionBase):
@@ -84,7 +85,8 @@ class ActionModule(ActionBase):
         for name in self._members(groups, own):
             variables = own if name == current else {**self._inventory_variables(hostvars[name]), **over}
             hosts[name] = self._host(name, {**under, **variables}, hostvars[name])
-        return Inputs(hosts, groups, os.path.join(ROLES, "common", "files"), known_names())
+        dags = (task_vars.get(DAG_SOURCE) or {}).get("dags")
+        return Inputs(hosts, groups, os.path.join(ROLES, "common", "files"), known_names(), dags)
 
     @staticmethod
     def _host(name: str, variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> Host:
