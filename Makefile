@@ -19,6 +19,7 @@ export MOLECULE_COMMAND_BORDERS := false
 export PYTHONWARNINGS := ignore::DeprecationWarning:ansible
 export UPDRAFT_VENV_2 := $(CACHE)/venvs/2.11.2
 export UPDRAFT_VENV_3 := $(CACHE)/venvs/3.3.2
+export UPDRAFT_SWIFT := $(CACHE)/venvs/swift
 
 SCENARIOS := default sqlite local_postgresql sqlite_to_postgresql celery_redis
 
@@ -73,6 +74,17 @@ database: tools $(CACHE)/venvs/2.11.2/.complete $(CACHE)/venvs/3.3.2/.complete #
 	tests/tools/postgresql-server
 	python -m pytest tests/integration_db
 
+$(CACHE)/venvs/swift/.complete: requirements/s3-server.txt | tools
+	@echo "== Installing OpenStack Swift for the tests"
+	uv venv --quiet --clear $(@D)
+	uv pip install --quiet --compile-bytecode --python $(@D)/bin/python --require-hashes -r requirements/s3-server.txt
+	touch $@
+
+dags: tools $(CACHE)/venvs/2.11.2/.complete $(CACHE)/venvs/3.3.2/.complete $(CACHE)/venvs/swift/.complete ## Test where DAGs come from on real servers
+	@echo "== Tests on real servers of git and S3, and on both lines of Airflow"
+	tests/tools/ssh-server
+	python -m pytest tests/integration_dags
+
 sanity: tools ## Run ansible-test sanity on what the tarball holds
 	@echo "== ansible-test sanity (about a minute)"
 	tests/tools/sanity
@@ -81,7 +93,7 @@ molecule: tools ## Run every Molecule scenario
 	@for scenario in $(SCENARIOS); do echo "== Molecule: $$scenario"; molecule test --scenario-name "$$scenario"; done
 
 test: ## Run everything; say at the end how long each part took and what failed
-	@$(PYTHON) tests/tools/reporting.py $(MAKE) --no-print-directory lint unit database sanity molecule
+	@$(PYTHON) tests/tools/reporting.py $(MAKE) --no-print-directory lint unit database dags sanity molecule
 
 locks: tools ## Resolve requirements/*.in into hash locks anew
 	requirements/make-locks
@@ -93,4 +105,4 @@ docs: tools ## Write the generated docs anew
 build: tools ## Build the collection's tarball
 	@ansible-galaxy collection build --force --output-path $(CACHE)
 
-.PHONY: help tools docker-engine demo demo-clean lint unit database sanity molecule test locks docs build
+.PHONY: help tools docker-engine demo demo-clean lint unit database dags sanity molecule test locks docs build
