@@ -56,7 +56,7 @@ dags:
       elements: str
     base_dir:
       description: The folder on the controller where relative paths start.
-      type: path
+      type: str
     details:
       description: What the source needs to find the revision again.
       type: dict
