@@ -190,14 +190,21 @@ def test_files_in_the_way_are_told_and_kept(site: Site) -> None:
     assert (site.folder / "b" / f"dags.before-{source}" / "mine.py").read_text() == "x"
 
 
-def test_git_with_a_key_of_the_vault(site: Site, ssh_server: SshServer, repository: Repository) -> None:
+@pytest.mark.parametrize("place", ["file", "variable"])
+def test_git_with_a_key_of_the_vault(site: Site, ssh_server: SshServer, repository: Repository, place: str) -> None:
     key = ssh_server.key.read_text()
     (site.folder / "secret").write_text("vault")
-    (site.folder / "deploy_key").write_text(key)
-    command = [sys.executable, "-m", "ansible", "vault", "encrypt", "--vault-password-file", "secret", "deploy_key"]
-    subprocess.run(command, cwd=site.folder, check=True, capture_output=True)
-    options = {"repository": ssh_server.address("dags"), "ref": "v2", "deploy_key": "deploy_key", "known_hosts": ssh_server.known_hosts}
-    site.variables["airflow_dags"] = {"source": "git", "subdirectory": "dags", **options}
+    vault = [sys.executable, "-m", "ansible", "vault"]
+    options = {"repository": ssh_server.address("dags"), "ref": "v2", "known_hosts": ssh_server.known_hosts, "subdirectory": "dags"}
+    words = ["encrypt", "--output", "deploy_key"] if place == "file" else ["encrypt_string", "--stdin-name", "  deploy_key"]
+    command = [*vault, *words, "--vault-password-file", "secret"]
+    done = subprocess.run(command, input=key, cwd=site.folder, text=True, check=True, capture_output=True)
+    site.variables["airflow_dags"] = {"source": "git", "deploy_key": "deploy_key", **options}
+    if place == "variable":
+        written = yaml.safe_dump({"airflow_dags": {"source": "git", **options}}) + done.stdout
+        (site.folder / "group_vars").mkdir()
+        (site.folder / "group_vars" / "airflow.yml").write_text(written)
+        del site.variables["airflow_dags"]
     shown = site.output("-vvv", "--diff", "--vault-password-file", "secret")
     assert "failed=0" in shown, shown
     assert not [line for line in key.splitlines()[1:-1] if line in shown]
