@@ -11,6 +11,7 @@ from typing import Any
 from . import _topology_urls as urls
 from ._topology_celery import worker_user
 from ._topology_connections import connections
+from ._topology_dags import bundle_storage
 from ._topology_model import DAEMONS, Draft, Host, Worker
 from ._topology_rules_values import scheduler_health_port
 from ._topology_secrets import derived_secrets, readers
@@ -76,6 +77,12 @@ def service_user(draft: Draft) -> dict[str, Any]:
 def task_group(draft: Draft, host: Host) -> str:
     """The group that the daemons and the tasks of a host have in common: configuration and task logs belong to it."""
     return worker_user(draft, host) or str(service_user(draft)["group"])
+
+
+def worker_bundle_storage(draft: Draft, host: Host) -> str | None:
+    """Where workers with a user of their own keep copies of bundles: git works in no copy that belongs to somebody else."""
+    storage = bundle_storage(draft)
+    return f"{storage}-worker" if storage and worker_user(draft, host) else None
 
 
 def _daemon(draft: Draft, host: Host, component: str, name: str = "", arguments: Sequence[str] = ()) -> dict[str, Any]:
@@ -192,6 +199,9 @@ def _environment_of(draft: Draft, host: Host, component: str) -> dict[str, str]:
         for key, value in ((draft.adopted or {}).get("environment") or {}).items():
             if key.startswith(("AIRFLOW_CONN_", "AIRFLOW_VAR_")):
                 environment[key] = value
+    storage = worker_bundle_storage(draft, host)
+    if component == "worker" and storage:
+        environment[environment_name("dag_processor", "dag_bundle_storage_path")] = storage
     # Airflow 2 has no command for Celery where the database is SQLite, so it gets the name of a driver that connects to nothing.
     no_database = NO_DATABASE if draft.line >= 3 else found.url.partition("://")[0] + "://"
     environment.setdefault(environment_name("database", "sql_alchemy_conn"), no_database)

@@ -14,7 +14,6 @@ from ._topology_model import Draft
 from .airflow_options import looks_secret
 
 BUNDLE_LIST = ("dag_processor", "dag_bundle_config_list")
-LONGEST_TASK_SECONDS = 86400
 PARSERS = ("scheduler", "dag_processor", "triggerer", "worker")
 """Daemons that read DAG files; on 2.x the webserver does too."""
 
@@ -109,5 +108,5 @@ def dag_plan(draft: Draft, name: str, link: str, owner: str) -> dict[str, Any] |
         "link": link,
         "owner": owner,
         "keep": kept_revisions(dag_options(draft)),
-        "keep_seconds": draft.values.get("airflow_longest_task_seconds") or LONGEST_TASK_SECONDS,
+        "keep_seconds": draft.values["airflow_longest_task_seconds"],
     }

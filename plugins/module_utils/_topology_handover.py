@@ -18,18 +18,20 @@ WORKER_UNIT = "airflow-worker"
 BROKER_URL = "AIRFLOW__CELERY__BROKER_URL"
 
 
-def handover_plan(draft: Draft, name: str, planned: Collection[str]) -> dict[str, Any] | None:
+def handover_plan(draft: Draft, name: str, planned: Collection[str], server_restarts: bool = False) -> dict[str, Any] | None:
     """Which units stop before the new configuration is written, None where all goes on as it is.
 
     The scheduler stops first, so that it sends nothing more; then the workers, which end what they run; then what waits in the queues
-    is handed back. `planned` are the units that the host keeps.
+    is handed back. `planned` are the units that the host keeps. A database server that has to start again is waited for in the same way:
+    a task of 2.x that ends meanwhile could not say so.
     """
     present = list((draft.hosts[name].info or {}).get("units") or [])
     old_broker = _left_broker(draft)
     changes = _executor_changes(draft) or old_broker is not None
     leaving = [unit for unit in present if unit not in planned]
-    stop = [unit for unit in present if unit == SCHEDULER_UNIT and (changes or unit in leaving)]
-    drain = [unit for unit in present if unit.startswith(WORKER_UNIT) and (changes or unit in leaving)]
+    pauses = changes or server_restarts
+    stop = [unit for unit in present if unit == SCHEDULER_UNIT and (pauses or unit in leaving)]
+    drain = [unit for unit in present if unit.startswith(WORKER_UNIT) and (pauses or unit in leaving)]
     hands_back = old_broker is not None and name == draft.main_host
     if not (stop or drain or leaving or hands_back or changes):
         return None

@@ -15,7 +15,7 @@ from . import _topology_versions as versions
 from ._topology_broker import broker_plan
 from ._topology_celery import most_tasks, worker_user
 from ._topology_connections import connections, ssl_root_cert
-from ._topology_daemons import cli_environment, daemons_of, service_user, task_group, unit_name
+from ._topology_daemons import cli_environment, daemons_of, service_user, task_group, unit_name, worker_bundle_storage
 from ._topology_dags import bundle_programs, bundle_storage, comes_as_revision, dag_options, dag_plan
 from ._topology_handover import handover_plan
 from ._topology_locks import environment_digest, lock_files, locked_names, package_name
@@ -23,7 +23,7 @@ from ._topology_model import CONTROL_DAEMONS, Draft, Host
 from ._topology_rules_versions import find_python, move_host, moves, source_environment_version, source_python
 from ._topology_secrets import needs_admin
 from ._topology_settings import CONFIG_DIR, folders
-from ._topology_stages import candidate_clusters, number_setting, source_version
+from ._topology_stages import candidate_clusters, lock_parts, number_setting, source_version
 from .airflow_options import environment_name
 
 SIMPLE_ROLES = {"viewer": "Viewer", "user": "User", "op": "Op", "admin": "Admin"}
@@ -52,6 +52,8 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
     host = draft.hosts[name]
     daemons = daemons_of(draft, host)
     carried = carried_packages(draft)
+    database = _database(draft, name)
+    units = [f"{daemon['unit']}.service" for daemon in daemons]
     return {
         "installation": draft.values["airflow_installation"],
         "version": draft.version,
@@ -66,6 +68,7 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
         "paths": _paths(draft),
         "dags": dag_plan(draft, name, folders(draft)["dags"], service_user(draft)["name"]),
         "dag_bundle_storage": bundle_storage(draft),
+        "worker_bundle_storage": worker_bundle_storage(draft, host),
         "programs": bundle_programs(draft, name),
         "environments": _environments(draft, host, carried) if daemons else [],
         "daemons": daemons,
@@ -74,12 +77,12 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
         "parse_environment": _parse_environment(draft) if daemons else {},
         "webserver": {"port": draft.port, "base_url": draft.base_url},
         "webserver_config": (draft.adopted or {}).get("webserver_config_content"),
-        "database": _database(draft, name),
+        "database": database,
         "broker": broker_plan(draft, name),
         "sqlite": _sqlite(draft, host),
         "move": _move(draft, name),
         "old_units": _old_units(draft, name),
-        "handover": handover_plan(draft, name, [f"{daemon['unit']}.service" for daemon in daemons]),
+        "handover": handover_plan(draft, name, units, bool(database and database["restarts"])),
         "move_is_unmarked": _move_is_unmarked(draft, name),
         "users": _users(draft),
         "adopted": _adopted(draft, name, carried),
@@ -151,7 +154,8 @@ def _environment(
     draft: Draft, purpose: str, version: str, python: Mapping[str, Any] | None, requirements: list[str], carried: list[str]
 ) -> dict[str, Any]:
     minor = versions.spell(versions.python_minor((python or {})["version"]) or (0, 0))
-    parts = [*([draft.engine] if draft.engine != "sqlite" else []), *(["celery"] if draft.uses_celery and purpose == "run" else [])]
+    # A source is only there to make its schema.
+    parts = [part for part in lock_parts(draft) if purpose == "run" or part != "celery"]
     locks = lock_files(draft.inputs.files_dir, version, parts)
     url = None if locks else versions.CONSTRAINT_URL.format(version=version, python=minor)
     packages = [] if locks else _unlocked(version, parts)
@@ -192,6 +196,7 @@ def _database(draft: Draft, name: str) -> dict[str, Any] | None:
     alone = _is_alone(draft)
     server = draft.hosts[group[0]] if group else draft.hosts[name]
     machine = sizing.Machine.of(server.facts)
+    settings = sizing.postgresql_settings(machine, server.name in draft.airflow_hosts, limit) if database.managed else {}
     return {
         "engine": database.engine,
         "managed": database.managed,
@@ -208,11 +213,26 @@ def _database(draft: Draft, name: str) -> dict[str, Any] | None:
         "databases": _databases(draft),
         "on_this_host": name in group,
         "max_connections": limit,
-        "settings": sizing.postgresql_settings(machine, server.name in draft.airflow_hosts, limit) if database.managed else {},
+        "settings": settings,
+        "restarts": _server_restarts(draft, settings, server, database.port),
         "hba": _hba(draft) if database.managed else [],
         "listen_addresses": _listen_addresses(server, alone) if database.managed else "",
         "config_dir": next((cluster["config_dir"] for cluster in candidate_clusters(draft) if database.managed), None),
     }
+
+
+def server_settings(draft: Draft) -> Mapping[str, str]:
+    """What this collection has set on the server that serves its database now; empty before it did."""
+    return next((cluster.get("settings") or {} for cluster in candidate_clusters(draft) if cluster["own"]), {})
+
+
+def _server_restarts(draft: Draft, settings: Mapping[str, str], server: Host, port: int) -> bool:
+    """Whether a server in service has to start again for its settings, which no task may be running for."""
+    present = server_settings(draft)
+    if not present or draft.installation is None or draft.database is None or not draft.database.managed:
+        return False
+    wanted = {**settings, "port": str(port), "listen_addresses": _listen_addresses(server, _is_alone(draft))}
+    return any(present.get(name) != value for name, value in wanted.items())
 
 
 def _databases(draft: Draft) -> list[dict[str, str]]:
@@ -234,7 +254,8 @@ def _max_connections(draft: Draft) -> int:
     parsers = number_setting(draft.settings, "scheduler", "parsing_processes", 2)
     local_slots = 0 if draft.uses_celery else draft.slots
     needed = sizing.needed_connections(draft.line, daemons, pool, local_slots, workers, parsers)
-    return sizing.max_connections(needed + _celery_connections(draft))
+    present = server_settings(draft).get("max_connections", "")
+    return sizing.max_connections(needed + _celery_connections(draft), int(present) if present.isdigit() else 0)
 
 
 def _celery_connections(draft: Draft) -> int:

@@ -11,6 +11,7 @@ from ._dag_options import BUNDLES, NAME, problems_of
 from ._topology_dags import BUNDLE_LIST, bundles, comes_as_revision, dag_options, secret_kwargs
 from ._topology_locks import lock_files, locked_names, package_name
 from ._topology_model import Draft
+from ._topology_stages import lock_parts
 from ._topology_versions import parse_version
 
 # Providers whose package has two words after apache-airflow-providers.
@@ -60,7 +61,7 @@ def adopted_dags_are_not_in_place(draft: Draft) -> Iterator[str]:
 
 def bundle_classes_are_installed(draft: Draft) -> Iterator[str]:
     """The package of a provider's bundle class is in the lock or asked for."""
-    locked = locked_names(lock_files(draft.inputs.files_dir, draft.version, draft.engine))
+    locked = locked_names(lock_files(draft.inputs.files_dir, draft.version, lock_parts(draft)))
     known = locked | {package_name(text) for text in draft.values["airflow_requirements"]}
     for bundle in bundles(draft):
         classpath = str(bundle["classpath"])

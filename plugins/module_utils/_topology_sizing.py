@@ -87,6 +87,12 @@ def needed_connections(line: int, daemons: Mapping[str, int], pool: int, slots: 
     return pool * processes + count["scheduler"] * (2 * slots + parsers)
 
 
-def max_connections(needed: int) -> int:
-    """Twice what is needed, since a restarted daemon's old connections may linger, and some for people; in tens."""
+def max_connections(needed: int, present: int = 0) -> int:
+    """Twice what is needed, since a restarted daemon's old connections may linger, and some for people; in tens.
+
+    What a server has `present` stays when it is enough: the number changes by a restart only, which a task that ends meanwhile may not
+    outlive.
+    """
+    if present >= needed + RESERVED_CONNECTIONS:
+        return present
     return max(FEWEST_CONNECTIONS, -(-(CONNECTION_HEADROOM * needed + RESERVED_CONNECTIONS) // 10) * 10)

@@ -290,6 +290,11 @@ def derive(draft: Draft) -> None:
         stage(draft)
 
 
+def lock_parts(draft: Draft) -> list[str]:
+    """What is installed with Airflow itself: the drivers of the database engine, and Celery."""
+    return [*([draft.engine] if draft.engine != "sqlite" else []), *(["celery"] if draft.uses_celery else [])]
+
+
 def setting(settings: Mapping[str, Mapping[str, Any]], section: str, option: str, default: str) -> str:
     """One setting with a default."""
     return str(settings.get(section, {}).get(option, default))

@@ -18,12 +18,14 @@ OWN_SETTINGS = os.path.join("conf.d", "airflow.conf")
 """Written by the role metadata_db, into a cluster that it serves from."""
 
 DATA_DIRECTORY = re.compile(r"^\s*data_directory\s*=?\s*'([^']+)'", re.MULTILINE)
+SETTING = re.compile(r"^(\w+) = '?([^'\n]*)'?$", re.MULTILINE)
 FIRST_OWN_OID = 16384
 """Databases that people make are numbered from here on; lower ones come with the server."""
 
 
 def find_clusters(configurations: str = CONFIGURATIONS, servers: str = SERVERS) -> list[dict[str, Any]]:
-    """Each with `name`, `config_dir`, whether it is this collection's `own`, and the number of `databases` that somebody made.
+    """Each with `name`, `config_dir`, whether it is this collection's `own`, its `settings`, and the number of `databases` that somebody
+    made.
 
     A cluster whose server program is not there, as after the removal of its package, is none.
     """
@@ -47,8 +49,18 @@ def _describe(path: str) -> dict[str, Any]:
         "name": f"{version}/{name}",
         "config_dir": folder,
         "own": os.path.exists(os.path.join(folder, OWN_SETTINGS)),
+        "settings": _settings(os.path.join(folder, OWN_SETTINGS)),
         "databases": _databases(_data_directory(path)),
     }
+
+
+def _settings(path: str) -> dict[str, str]:
+    """What this collection set, as it is written; empty where it set nothing."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as handle:
+            return dict(SETTING.findall(handle.read()))
+    except OSError:
+        return {}
 
 
 def _data_directory(path: str) -> str:

@@ -98,7 +98,7 @@ airflow_host:
       type: dict
     postgresql_clusters:
       description: The PostgreSQL clusters below C(/etc/postgresql) whose server is installed, with C(name), C(config_dir), C(own) (whether
-        it serves this collection's database) and C(databases) (how many somebody made).
+        it serves this collection's database), C(settings) (what this collection set) and C(databases) (how many somebody made).
       type: list
       elements: dict
 """

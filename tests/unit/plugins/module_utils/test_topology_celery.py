@@ -95,6 +95,15 @@ def test_a_worker_of_3_holds_neither_the_database_nor_the_key_of_tokens() -> Non
     }
 
 
+def test_workers_with_a_user_of_their_own_keep_copies_of_bundles_of_their_own() -> None:
+    bundles = {"source": "bundles", "bundles": [{"name": "main", "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle"}]}
+    result = plan(celery(airflow_dags=bundles))
+    storage = result["dag_bundle_storage"]
+    worker = daemon(result, "worker")["environment"]["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH"]
+    assert worker == result["worker_bundle_storage"] == f"{storage}-worker"
+    assert plan(celery())["worker_bundle_storage"] is None
+
+
 def test_a_worker_of_2_writes_to_the_database() -> None:
     found = environment(celery(airflow_version="2.11.2"), "worker")
     assert found["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].startswith("postgresql+psycopg2://airflow:")

@@ -89,3 +89,32 @@ def test_a_move_of_the_data_stops_the_daemons_itself() -> None:
     record = installation(engine="sqlite", executor="LocalExecutor")
     found = info(installation=record, units=CONTROL, metadata={"size_mb": 1, "revision": None})
     assert handover(single("metadata_db broker worker", found=found, system=facts(nodename="h1"))) is None
+
+
+def clusters(**settings: str) -> list[dict[str, Any]]:
+    """The collection's own cluster, as it was set before."""
+    first = plan(single("metadata_db"), store=STORE)["database"]
+    present = {**first["settings"], "port": "5432", "listen_addresses": "localhost", **settings}
+    return [{"name": "15/main", "config_dir": "/etc/postgresql/15/main", "own": True, "databases": 1, "settings": present}]
+
+
+def on_server(**settings: str) -> Inputs:
+    """A host whose PostgreSQL has these settings."""
+    found = info(installation=installation(), units=CONTROL, postgresql_clusters=clusters(**settings))
+    inputs: Inputs = single("metadata_db", found=found)
+    return inputs
+
+
+def test_a_server_with_connections_to_spare_is_left_as_it_is() -> None:
+    result = plan(on_server(max_connections="900"), store=STORE)
+    assert (result["database"]["max_connections"], result["database"]["restarts"]) == (900, False)
+    assert result["handover"] is None
+
+
+def test_a_server_that_starts_again_waits_for_the_tasks() -> None:
+    result = plan(on_server(max_connections="20"), store=STORE)
+    assert result["database"]["restarts"] is True
+    assert result["database"]["max_connections"] > 100
+    assert result["handover"]["stop"] == ["airflow-scheduler.service"]
+    assert result["handover"]["leave"] == []
+    assert result["handover"]["changes_executor"] is False
