@@ -84,6 +84,12 @@ dags: tools $(CACHE)/venvs/2.11.2/.complete $(CACHE)/venvs/3.3.2/.complete $(CAC
 	@echo "== Tests on real servers of git and S3, and on both lines of Airflow"
 	tests/tools/ssh-server
 	python -m pytest tests/integration_dags
+api: tools $(CACHE)/venvs/2.11.2/.complete $(CACHE)/venvs/3.3.2/.complete ## Test the modules on the API of both versions
+	@echo "== Tests on real API servers"
+	python -m pytest tests/integration_api
+
+bench-objects: tools $(CACHE)/venvs/2.11.2/.complete $(CACHE)/venvs/3.3.2/.complete ## Time 120 objects through the API against Airflow's own command
+	@PYTHONPATH=tests/integration_api python tests/bench/objects.py
 
 sanity: tools ## Run ansible-test sanity on what the tarball holds
 	@echo "== ansible-test sanity (about a minute)"
@@ -93,7 +99,7 @@ molecule: tools ## Run every Molecule scenario
 	@for scenario in $(SCENARIOS); do echo "== Molecule: $$scenario"; molecule test --scenario-name "$$scenario"; done
 
 test: ## Run everything; say at the end how long each part took and what failed
-	@$(PYTHON) tests/tools/reporting.py $(MAKE) --no-print-directory lint unit database dags sanity molecule
+	@$(PYTHON) tests/tools/reporting.py $(MAKE) --no-print-directory lint unit database api dags sanity molecule
 
 locks: tools ## Resolve requirements/*.in into hash locks anew
 	requirements/make-locks
@@ -105,4 +111,4 @@ docs: tools ## Write the generated docs anew
 build: tools ## Build the collection's tarball
 	@ansible-galaxy collection build --force --output-path $(CACHE)
 
-.PHONY: help tools docker-engine demo demo-clean lint unit database dags sanity molecule test locks docs build
+.PHONY: help tools docker-engine demo demo-clean lint unit database api bench-objects dags sanity molecule test locks docs build
