@@ -166,6 +166,8 @@ class Draft:
     settings: dict[str, dict[str, str]] = field(default_factory=dict)
     secret_settings: dict[str, dict[str, str]] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
+    api_hurdle: str = ""
+    """Why the collection's own account could not log in; empty when it can."""
     findings: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -13,6 +13,7 @@ from . import _topology_sizing as sizing
 from . import _topology_urls as urls
 from . import _topology_versions as versions
 from ._topology_broker import broker_plan
+from ._topology_canary import api_plan, canary_plan
 from ._topology_celery import most_tasks, worker_user
 from ._topology_connections import connections, ssl_root_cert
 from ._topology_daemons import cli_environment, daemons_of, service_user, task_group, unit_name, worker_bundle_storage
@@ -85,6 +86,8 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
         "handover": handover_plan(draft, name, units, bool(database and database["restarts"])),
         "move_is_unmarked": _move_is_unmarked(draft, name),
         "users": _users(draft),
+        "api": api_plan(draft, name),
+        "canary": canary_plan(draft, name, units),
         "adopted": _adopted(draft, name, carried),
         "credentials": {"dir": credentials_dir, "admin_password_file": admin_password_file},
         "installation_record": _record(draft, name),
@@ -351,13 +354,23 @@ def _move_is_unmarked(draft: Draft, name: str) -> bool:
 
 def _users(draft: Draft) -> list[dict[str, Any]]:
     """Who must be able to log in when FAB knows nobody yet."""
-    if not needs_admin(draft):
-        return _simple_users(draft)
+    users = _admin(draft) if needs_admin(draft) else _simple_users(draft)
+    # Where nobody is to be made, the account is made when the API is called: a move waits for no more than it must.
+    return [*users, *(_api_user(draft) if users else [])]
+
+
+def _admin(draft: Draft) -> list[dict[str, Any]]:
     password = draft.secrets.get("admin_password")
-    if not password:
-        return []
-    name = draft.values["airflow_admin_username"]
-    return [{"username": name, "password": password, "role": "Admin", "source": "generated"}]
+    return [_administrator(draft.values["airflow_admin_username"], password)] if password else []
+
+
+def _api_user(draft: Draft) -> list[dict[str, Any]]:
+    password = draft.secrets.get("api_password")
+    return [_administrator(draft.values["airflow_api_username"], password)] if password else []
+
+
+def _administrator(name: str, password: str) -> dict[str, Any]:
+    return {"username": name, "password": password, "role": "Admin", "source": "generated"}
 
 
 def _simple_users(draft: Draft) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from ._topology_settings import folders
 from ._topology_stages import number_setting
 from ._topology_urls import split_web_url
 
+USER_NAMES = ("airflow_admin_username", "airflow_api_username")
 SHORTEST_KEY = 16
 LONGEST_PORT = 65535
 USER_NAME = r"[a-z_][a-z0-9_-]{0,31}"
@@ -22,6 +23,7 @@ SYSTEM_FOLDERS = ("", "/etc", "/home", "/opt", "/root", "/usr", "/usr/local", "/
 INSTALLATION_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 FREE_TEXTS = (
     "airflow_admin_password",
+    "airflow_api_password",
     "airflow_broker_password",
     "airflow_fernet_key",
     "airflow_flower_password",
@@ -135,11 +137,12 @@ def user_is_safe(draft: Draft) -> Iterator[str]:
         yield f"airflow_user is {user!r}: a user's name has small letters, digits, _ and - only."
 
 
-def admin_name_is_plain(draft: Draft) -> Iterator[str]:
-    """The name goes into a form and a table."""
-    name = draft.values["airflow_admin_username"]
-    if name and not re.fullmatch(r"[A-Za-z0-9._@+-]+", name):
-        yield f"airflow_admin_username is {name!r}: use letters, digits and . _ @ + - only."
+def names_of_users_are_plain(draft: Draft) -> Iterator[str]:
+    """The names go into a form and a table."""
+    for variable in USER_NAMES:
+        name = draft.values[variable]
+        if name and not re.fullmatch(r"[A-Za-z0-9._@+-]+", name):
+            yield f"{variable} is {name!r}: use letters, digits and . _ @ + - only."
 
 
 def home_is_plain(draft: Draft) -> Iterator[str]:
@@ -207,7 +210,7 @@ RULES = (
     keys_are_not_expanded,
     secrets_are_printable,
     user_is_safe,
-    admin_name_is_plain,
+    names_of_users_are_plain,
     home_is_plain,
     home_is_not_adopted,
     folders_are_absolute,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from ._topology_api import uses_api
 from ._topology_celery import broker_url, redis_results_url
 from ._topology_model import Draft
 from ._topology_urls import parse_server_url
@@ -89,6 +90,7 @@ SECRETS = {
         Secret("results_db_password", "airflow_results_db_password", password, in_url="AIRFLOW__CELERY__RESULT_BACKEND"),
         Secret("broker_password", "airflow_broker_password", password, in_url="AIRFLOW__CELERY__BROKER_URL"),
         Secret("flower_password", "airflow_flower_password", lambda: secrets.token_urlsafe(18)),
+        Secret("api_password", "airflow_api_password", password),
         Secret("admin_password", "airflow_admin_password", lambda: secrets.token_urlsafe(18)),
     )
 }
@@ -112,6 +114,8 @@ def needed_secrets(draft: Draft) -> Iterator[Secret]:
         yield SECRETS["metadata_db_password"]
     if needs_admin(draft):
         yield SECRETS["admin_password"]
+    if uses_api(draft):
+        yield SECRETS["api_password"]
     if draft.results is not None:
         yield SECRETS["results_db_password"]
     if draft.broker is not None:

@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
-from ._topology_dags import bundle_settings, secret_bundle_settings
+from ._topology_api import FAB_AUTH_MANAGER, api_hurdle, has_canary
+from ._topology_bundles import canary_bundle, canary_folder, merged_bundles
+from ._topology_dags import BUNDLE_LIST, bundle_settings, secret_bundle_settings
 from ._topology_model import Draft
 from ._topology_sizing import Machine
 from ._topology_stages import adopted_engine, options_dir, setting, source_version
@@ -23,7 +26,6 @@ from .airflow_options import (
 
 Settings = dict[str, dict[str, str]]
 
-FAB_AUTH_MANAGER = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 CONFIG_DIR = "/etc/airflow"
 DEFAULT_TASKS_PER_QUERY = 16
 HEARTBEAT_TIMEOUT_SECONDS = 60
@@ -42,14 +44,28 @@ def merge(*layers: Mapping[str, Mapping[str, str]]) -> Settings:
 def choose_settings(draft: Draft) -> None:
     """All settings, the secret ones apart. Only of a tested version the defaults are known, and left out."""
     settings = merge(_derived(draft), _pinned(draft), _adopted(draft), draft.config)
+    draft.api_hurdle = api_hurdle(draft, settings)
+    settings = _with_canary_bundle(draft, settings)
     nearest = nearest_options(options_dir(draft), draft.version)
     if nearest is None:
         draft.settings = settings
         return
     draft.settings, secret_settings = split_secrets(settings, nearest)
-    draft.secret_settings = merge(secret_settings, secret_bundle_settings(draft))
+    secret_bundles = secret_bundle_settings(draft)
+    draft.secret_settings = merge(secret_settings, _with_canary_bundle(draft, secret_bundles) if secret_bundles else {})
     if load_options(options_dir(draft), draft.version) is not None:
         draft.settings = without_defaults(draft.settings, nearest, draft.home)
+
+
+def _with_canary_bundle(draft: Draft, settings: Settings) -> Settings:
+    """The settings with the canary's folder after all other places that DAGs of 3.x come from. A broken list is a rule's affair."""
+    section, option = BUNDLE_LIST
+    if draft.line < 3 or not has_canary(draft):
+        return settings
+    with suppress(ValueError):
+        bundles = merged_bundles(setting(settings, section, option, ""), [canary_bundle(canary_folder(draft.home))])
+        return merge(settings, {section: {option: bundles}})
+    return settings
 
 
 def folders(draft: Draft) -> dict[str, str]:

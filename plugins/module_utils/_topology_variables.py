@@ -38,6 +38,8 @@ VARIABLES = {
         Variable("airflow_admin_password", secret=True),
         Variable("airflow_admin_username"),
         Variable("airflow_advertised_address", per_host=True),
+        Variable("airflow_api_password", secret=True),
+        Variable("airflow_api_username"),
         Variable("airflow_base_url"),
         Variable("airflow_broker_engine"),
         Variable("airflow_broker_host"),
@@ -47,6 +49,7 @@ VARIABLES = {
         Variable("airflow_broker_user"),
         Variable("airflow_broker_vhost"),
         Variable("airflow_ca_bundle", "path", per_host=True),
+        Variable("airflow_canary_enabled"),
         Variable("airflow_config", "dict", secret=True),
         Variable("airflow_config_extra_sections", "list"),
         Variable("airflow_credentials_dir"),
@@ -95,6 +98,8 @@ VARIABLES = {
 DEFAULTS: Mapping[str, Any] = {
     "airflow_admin_username": "admin",
     "airflow_adopt_dags": "copy",
+    "airflow_api_username": "updraft",
+    "airflow_canary_enabled": "on_change",
     "airflow_config": {},
     "airflow_config_extra_sections": [],
     "airflow_broker_engine": "redis",
@@ -118,7 +123,6 @@ DEFAULTS: Mapping[str, Any] = {
 """The role's defaults again: a value that was emptied or refused still has to be something."""
 
 UNSUPPORTED = (
-    "airflow_canary_enabled",
     "airflow_connections",
     "airflow_pools",
     "airflow_tls",

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the updraft.airflow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a webserver_config.py of Airflow 2 imports that Airflow 3 does not have. The file is parsed, never run."""
+"""What a webserver_config.py imports that Airflow 3 does not have, and how it lets users log in. The file is parsed, never run."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ SUCCESSORS = {
     "airflow.www.security": "FabAirflowSecurityManagerOverride from airflow.providers.fab.auth_manager.security_manager.override",
     "airflow.www.fab_security": "AUTH_DB and its like from flask_appbuilder.const",
 }
+AUTH_TYPES_ELSEWHERE = ("AUTH_LDAP", "AUTH_OAUTH", "AUTH_OID", "AUTH_REMOTE_USER", "AUTH_SAML")
 TWO_WAYS = ", in a try statement with the old one while 2.x reads the file"
 
 
@@ -80,6 +81,21 @@ def lost_imports(content: str) -> Iterator[tuple[int, str, str]]:
     for line, module in dict.fromkeys(imports.found):
         if any(_is_in(module, gone) for gone in GONE):
             yield line, module, _advice(module)
+
+
+def other_auth_type(content: str) -> str:
+    """The value of AUTH_TYPE where it is one of Flask-AppBuilder's that looks users up elsewhere than in its own tables, else nothing."""
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError):
+        return ""
+    assigned = [node.value for node in ast.walk(tree) if isinstance(node, ast.Assign) and "AUTH_TYPE" in _targets(node)]
+    names = [value.id if isinstance(value, ast.Name) else value.attr if isinstance(value, ast.Attribute) else "" for value in assigned[-1:]]
+    return next((name for name in names if name in AUTH_TYPES_ELSEWHERE), "")
+
+
+def _targets(node: ast.Assign) -> set[str]:
+    return {target.id for target in node.targets if isinstance(target, ast.Name)}
 
 
 def _is_in(module: str, package: str) -> bool:

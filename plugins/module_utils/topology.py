@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from . import _topology_rules_api as api_rules
 from . import _topology_rules_celery as celery_rules
 from . import _topology_rules_dags as dag_rules
 from . import _topology_rules_database as database_rules
@@ -29,7 +30,7 @@ from ._topology_variables import clean_hosts, differing_variables, unknown_varia
 __all__ = ["Host", "Inputs", "SecretStore", "Topology", "TopologyError", "compile_topology"]
 
 Rule = Callable[[Draft], Iterator[str]]
-PARTS = (host_rules, version_rules, database_rules, celery_rules, value_rules, dag_rules)
+PARTS = (host_rules, version_rules, database_rules, celery_rules, value_rules, dag_rules, api_rules)
 RULES: tuple[Rule, ...] = tuple(rule for part in PARTS for rule in part.RULES)
 WARNINGS: tuple[Rule, ...] = tuple(rule for part in PARTS for rule in getattr(part, "WARNINGS", ()))
 NOTES: tuple[Rule, ...] = tuple(rule for part in PARTS for rule in getattr(part, "NOTES", ()))
