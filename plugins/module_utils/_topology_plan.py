@@ -361,16 +361,16 @@ def _users(draft: Draft) -> list[dict[str, Any]]:
 
 def _admin(draft: Draft) -> list[dict[str, Any]]:
     password = draft.secrets.get("admin_password")
-    return [_administrator(draft.values["airflow_admin_username"], password)] if password else []
+    return [_administrator(draft.values["airflow_admin_username"], password, "generated")] if password else []
 
 
 def _api_user(draft: Draft) -> list[dict[str, Any]]:
     password = draft.secrets.get("api_password")
-    return [_administrator(draft.values["airflow_api_username"], password)] if password else []
+    return [_administrator(draft.values["airflow_api_username"], password, "api")] if password else []
 
 
-def _administrator(name: str, password: str) -> dict[str, Any]:
-    return {"username": name, "password": password, "role": "Admin", "source": "generated"}
+def _administrator(name: str, password: str, source: str) -> dict[str, Any]:
+    return {"username": name, "password": password, "role": "Admin", "source": source}
 
 
 def _simple_users(draft: Draft) -> list[dict[str, Any]]:

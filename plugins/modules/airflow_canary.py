@@ -46,7 +46,7 @@ options:
         elements: str
         required: true
       slots:
-        description: How many tasks they run at once.
+        description: How many tasks they run at once; V(0) is any number.
         type: int
         required: true
       siblings:
@@ -65,7 +65,7 @@ options:
     elements: str
     default: []
   slots:
-    description: How many tasks the schedulers let run at once. Needed with O(state=present).
+    description: How many tasks the schedulers let run at once, V(0) for any number. Needed with O(state=present).
     type: int
   wait:
     description: Seconds that the DAG may take to be there, and then each task to end.
@@ -125,7 +125,8 @@ from ansible_collections.updraft.airflow.plugins.module_utils._api_client import
     server_of,
 )
 from ansible_collections.updraft.airflow.plugins.module_utils._api_http import ApiError
-from ansible_collections.updraft.airflow.plugins.module_utils._canary import Canary, CanaryError, Flight, Queue, Site
+from ansible_collections.updraft.airflow.plugins.module_utils._canary import Canary, Flight, Queue, Site
+from ansible_collections.updraft.airflow.plugins.module_utils._canary_api import CanaryApi
 
 
 def site_of(parameters: dict[str, Any]) -> Site:
@@ -136,33 +137,21 @@ def site_of(parameters: dict[str, Any]) -> Site:
     return Site(queues, tuple(parameters["schedulers"]), tuple(parameters["parsers"]), parameters["slots"] or 0)
 
 
-def fly(canary: Canary) -> Flight:
-    """Run it, and remove it in any case; what failed first is told first."""
-    try:
-        flight = canary.fly()
-    except (ApiError, CanaryError) as error:
-        flight = Flight(problems=[str(error)])
-    try:
-        canary.remove()
-    except ApiError as error:
-        flight.problems.append(f"The canary could not be removed: {error}")
-    return flight
-
-
 def visit(client: ApiClient, parameters: dict[str, Any]) -> Flight | None:
     """Do what is wanted; None when nobody was let in and that is no failure."""
-    canary = Canary(client, site_of(parameters), parameters["wait"])
+    api = CanaryApi(client)
+    canary = Canary(api, site_of(parameters), parameters["wait"])
     try:
         client.open()
         # Airflow 2 lets passwords in by its login page only, unless somebody allowed it otherwise.
         client.expect(WORTH_A_SESSION)
-        canary.knock()
+        api.knock()
     except ApiError as error:
         if parameters["refusal_is_a_result"] and error.status in DENIED:
             return None
         raise
     if parameters["state"] == "present":
-        return fly(canary)
+        return canary.fly()
     canary.remove()
     return Flight()
 

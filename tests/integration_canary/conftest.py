@@ -38,7 +38,7 @@ def installations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int
         yield found
     finally:
         for installation in found.values():
-            installation.stop_all()
+            installation.kill_all()
         servers.stop()
 
 

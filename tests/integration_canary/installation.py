@@ -20,10 +20,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-
 CHECKOUT = Path(__file__).resolve().parents[2]
 CANARY = CHECKOUT / "roles" / "common" / "files" / "canary.py"
 KEY = base64.urlsafe_b64encode(b"0123456789abcdef0123456789abcdef").decode()
+OTHER_KEY = base64.urlsafe_b64encode(b"fedcba9876543210fedcba9876543210").decode()
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 BUNDLE = "updraft_canary"
 LOCAL_BUNDLE = "airflow.dag_processing.bundles.local.LocalDagBundle"
@@ -94,17 +94,16 @@ class Process:
         """Whether it has not ended."""
         return self._process.poll() is None
 
+    def stop(self) -> None:
+        """Ask it to end, and wait."""
+        self._process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_SECONDS)
+        self.kill()
+
     def kill(self) -> None:
-        """End it with what it started."""
-        if self.runs():
-            os.killpg(self._process.pid, signal.SIGTERM)
-            try:
-                self._process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                os.killpg(self._process.pid, signal.SIGKILL)
-        # Workers of a web server may outlive it for a moment.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        """End it at once with everything that it started: some of it in a process group of its own, but none in another session."""
+        subprocess.run(["pkill", "-KILL", "--session", str(self._process.pid)], check=False)
         self._process.wait()
 
 
@@ -240,7 +239,7 @@ class Installation:
         for name in ("scheduler", "triggerer", *(("dag-processor",) if self.line == 3 else ())):
             self.run(name, name)
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(self.start_worker, ("default", "reports")))
+            list(pool.map(self.start_worker, ("default", "reports"), (KEY, OTHER_KEY)))
         parsed = "SELECT 1 FROM dag WHERE dag_id = 'sleeper'"
         until("the user's DAG is not parsed", lambda: self.query(parsed))
 
@@ -248,8 +247,10 @@ class Installation:
         """Start a daemon."""
         self.daemons[name] = Process([f"{self.venv}/bin/airflow", *words], {**self.environment, **changed}, self.home / f"{name}.log")
 
-    def start_worker(self, queue: str, **changed: str) -> None:
+    def start_worker(self, queue: str, key: str = KEY) -> None:
         """A worker with one slot. That of the queue reports writes its logs elsewhere, so that they are fetched from its log server."""
+        section = "WEBSERVER" if self.line == 2 else "API"
+        changed = {f"AIRFLOW__{section}__SECRET_KEY": key}
         words = ["celery", "worker", "--queues", queue, "--concurrency", "1", "--celery-hostname", f"{queue}@%h"]
         words += ["--pid", str(self.home / f"worker-{queue}.pid"), "--without-mingle", "--without-gossip"]
         if queue == "reports":
@@ -262,12 +263,12 @@ class Installation:
 
     def stop(self, name: str) -> None:
         """Stop a daemon."""
-        self.daemons.pop(name).kill()
+        self.daemons.pop(name).stop()
 
-    def stop_all(self) -> None:
-        """Stop every daemon."""
-        for name in list(self.daemons):
-            self.stop(name)
+    def kill_all(self) -> None:
+        """End every daemon at once."""
+        for process in self.daemons.values():
+            process.kill()
 
     def answers(self) -> bool:
         """Whether the web server does."""

@@ -76,7 +76,7 @@ def test_secrets_are_written_once(single: Play, tmp_path: Path) -> None:
     first = single.run("h1")
     folder = tmp_path / "credentials" / "airflow"
     assert sorted(os.listdir(folder)) == [
-        f"{name}.txt" for name in ("admin_password", "fernet_key", "jwt_secret", "metadata_db_password", "secret_key")
+        f"{name}.txt" for name in ("admin_password", "api_password", "fernet_key", "jwt_secret", "metadata_db_password", "secret_key")
     ]
     assert all(stat.S_IMODE(entry.stat().st_mode) == 0o600 for entry in folder.iterdir())
     assert first["plan"]["database"]["password"] == (folder / "metadata_db_password.txt").read_text().strip()

@@ -323,7 +323,7 @@ def test_a_host_without_a_part_is_told() -> None:
 
 def test_a_fresh_installation_has_one_administrator_with_a_generated_password() -> None:
     topology = compiled(server(airflow_admin_username="boss"))
-    (user,) = topology.plan("h1")["users"]
+    user, _account = topology.plan("h1")["users"]
     assert (user["username"], user["role"]) == ("boss", "Admin")
     assert user["password"] == topology.new_secrets["admin_password"]
     assert len(user["password"]) >= 20

@@ -78,14 +78,14 @@ def test_secret_options_go_where_they_are_needed() -> None:
 
 def test_a_fresh_installation_generates_what_it_needs_once() -> None:
     first = compiled(server())
-    assert set(first.new_secrets) == {"fernet_key", "secret_key", "jwt_secret", "metadata_db_password", "admin_password"}
+    assert set(first.new_secrets) == {"fernet_key", "secret_key", "jwt_secret", "metadata_db_password", "admin_password", "api_password"}
     second = compiled(server(), MemoryStore(**first.new_secrets))
     assert second.new_secrets == {}
     assert second.plan("h1") == first.plan("h1")
 
 
 def test_what_is_not_needed_is_not_generated() -> None:
-    assert set(compiled(single(airflow_version="2.11.2")).new_secrets) == {"fernet_key", "secret_key", "admin_password"}
+    assert set(compiled(single(airflow_version="2.11.2")).new_secrets) == {"fernet_key", "secret_key", "admin_password", "api_password"}
 
 
 def test_generated_keys_are_strong() -> None:
@@ -110,7 +110,7 @@ def test_a_key_may_be_given_as_an_option() -> None:
 
 def test_what_the_host_has_comes_into_the_folder() -> None:
     topology = compiled(server(found=info(installation=installation())))
-    assert topology.new_secrets == {
+    assert {name: value for name, value in topology.new_secrets.items() if name != "api_password"} == {
         "fernet_key": FERNET_KEY,
         "secret_key": "s" * 32,
         "jwt_secret": "j" * 64,
