@@ -81,4 +81,3 @@ def _worker_queues(draft: Draft) -> list[dict[str, Any]]:
             }
         )
     return queues
-

@@ -14,6 +14,7 @@ from topology_inventory import (
     OLD_HOME,
     adopted,
     compiled,
+    daemon,
     facts,
     findings,
     info,
@@ -97,6 +98,14 @@ def test_the_users_bundles_stay_and_come_first() -> None:
     own = [{"name": "git", "classpath": "airflow.providers.git.bundles.git.GitDagBundle", "kwargs": {"tracking_ref": "main"}}]
     config = {"dag_processor": {"dag_bundle_config_list": json.dumps([*own, {**CANARY_BUNDLE, "kwargs": {}}])}}
     assert bundles(plan(server(airflow_config=config))) == [*own, CANARY_BUNDLE]
+
+
+def test_bundles_with_a_secret_have_it_beside_them_wherever_they_are_read() -> None:
+    secret = {"name": "other", "classpath": "acme.bundles.ApiBundle", "kwargs": {"api_token": "t0p"}}
+    result = plan(server(airflow_dags={"source": "bundles", "bundles": [secret]}))
+    environment = daemon(result, "dag_processor")["environment"]
+    assert json.loads(environment["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"]) == [secret, CANARY_BUNDLE]
+    assert bundles(result) == [{**secret, "kwargs": {}}, CANARY_BUNDLE]
 
 
 @pytest.mark.parametrize("text", ["[", '{"name": "one"}', '[{"classpath": "x"}]', "[3]"])
