@@ -91,6 +91,16 @@ api: tools $(CACHE)/venvs/2.11.2/.complete $(CACHE)/venvs/3.3.2/.complete ## Tes
 bench-objects: tools $(CACHE)/venvs/2.11.2/.complete $(CACHE)/venvs/3.3.2/.complete ## Time 120 objects through the API against Airflow's own command
 	@PYTHONPATH=tests/integration_api python tests/bench/objects.py
 
+$(CACHE)/venvs/%/.celery: $(CACHE)/venvs/%/.complete $(LOCKS)/%-celery.txt
+	uv pip install --quiet --compile-bytecode --python $(@D)/bin/python --require-hashes -r $(LOCKS)/$*.txt -r $(LOCKS)/$*-celery.txt
+	touch $@
+
+canary: tools $(CACHE)/venvs/2.11.2/.celery $(CACHE)/venvs/3.3.2/.celery ## Fly canaries in both versions of Airflow with Celery (3 minutes)
+	@echo "== Canaries in real installations"
+	tests/tools/postgresql-server
+	tests/tools/redis-server
+	python -m pytest tests/integration_canary
+
 sanity: tools ## Run ansible-test sanity on what the tarball holds
 	@echo "== ansible-test sanity (about a minute)"
 	tests/tools/sanity
@@ -111,4 +121,4 @@ docs: tools ## Write the generated docs anew
 build: tools ## Build the collection's tarball
 	@ansible-galaxy collection build --force --output-path $(CACHE)
 
-.PHONY: help tools docker-engine demo demo-clean lint unit database api bench-objects dags sanity molecule test locks docs build
+.PHONY: help tools docker-engine demo demo-clean lint unit database api bench-objects dags canary sanity molecule test locks docs build

@@ -88,12 +88,14 @@ class Allowed:
 
 
 NOTHING = Allowed()
-# What daemons of the same version do to a database by running: they parse, schedule, write heartbeats and audit lines.
+# What daemons of the same version do to a database by running: they parse, schedule, write heartbeats and audit lines. And what site adds:
+# the account that it calls the API with, and the bundle of its canary.
 RUNNING = Allowed(
     added=frozenset(
         {"dag_code", "dag_run", "dag_version", "job", "log", "log_template", "rendered_task_instance_fields", "serialized_dag"}
         | {"session", "task_fail", "task_instance", "task_instance_history", "trigger", "xcom", "import_error", "dag_warning"}
         | {"ab_permission", "ab_permission_view", "ab_permission_view_role", "ab_role", "ab_view_menu"}
+        | {"ab_user", "ab_user_role", "dag_bundle"}
     ),
     # Airflow 3 forgets which assets a DAG without a file used.
     removed=frozenset(

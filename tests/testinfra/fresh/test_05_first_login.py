@@ -16,8 +16,15 @@ def test_the_administrator_logs_in_with_the_generated_password(installation: Ins
     look.picture("home")
 
 
-def test_there_is_one_user_and_nobody_else(installation: Installation) -> None:
-    assert installation.query("SELECT username FROM ab_user") == [["admin"]]
+def test_there_is_one_user_beside_the_playbooks_account_and_nobody_else(installation: Installation) -> None:
+    assert installation.query("SELECT username FROM ab_user ORDER BY username") == [["admin"], ["updraft"]]
+
+
+def test_the_canary_left_nothing(installation: Installation) -> None:
+    assert hosts.run(installation.host, "cat", "/opt/airflow/canary/proven.json")
+    for table in ("dag", "dag_run", "task_instance", "serialized_dag"):
+        assert installation.query(f"SELECT count(*) FROM {table} WHERE dag_id = 'updraft_canary'") == [[0]], table
+    assert installation.query("SELECT count(*) FROM slot_pool WHERE pool = 'updraft_canary'") == [[0]]
 
 
 def test_the_database_is_the_one_that_was_asked_for(installation: Installation) -> None:
