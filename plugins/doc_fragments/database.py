@@ -16,7 +16,7 @@ options:
       engine:
         description: Kind of database.
         type: str
-        choices: [sqlite, postgresql]
+        choices: [sqlite, postgresql, mysql]
         required: true
       path:
         description: File of an SQLite database.
@@ -37,7 +37,7 @@ options:
         description: The role's password.
         type: str
       ssl_mode:
-        description: libpq's C(sslmode).
+        description: How TLS is used, in the words of libpq's C(sslmode), for MySQL too.
         type: str
       ssl_root_cert:
         description: File of the authorities that may have signed the server's certificate, for the modes that verify it.

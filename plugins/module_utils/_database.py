@@ -10,13 +10,17 @@ import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.updraft.airflow.plugins.module_utils import _mysql
+
 CONNECT_TIMEOUT_SECONDS = 10
+
+DRIVERS = {"postgresql": "psycopg2", "mysql": "PyMySQL"}
 
 ARGUMENTS: dict[str, Any] = {
     "type": "dict",
     "required": True,
     "options": {
-        "engine": {"choices": ["sqlite", "postgresql"], "required": True},
+        "engine": {"choices": ["sqlite", "postgresql", "mysql"], "required": True},
         "path": {"type": "path"},
         "host": {"type": "str"},
         "port": {"type": "int"},
@@ -60,20 +64,25 @@ class Database:
         try:
             connection = self._connect()
         except ImportError:
-            raise DatabaseError("the system's Python has no psycopg2: install the distribution's package for it") from None
+            raise DatabaseError(f"the system's Python has no {DRIVERS[self.engine]}: install the distribution's package for it") from None
         except Exception as error:
-            reason = " ".join(str(error).split())
+            reason = self._reason(error)
             raise DatabaseError(f"{self.place} cannot be reached: {reason}{about_certificate(reason, self.settings)}") from None
         try:
             cursor = connection.cursor()
             cursor.execute(statement.replace("%s", "?") if self.engine == "sqlite" else statement, tuple(values))
             return list(cursor.fetchall())
         except Exception as error:
-            raise DatabaseError(f"{self.place}: {str(error).strip()}") from None
+            raise DatabaseError(f"{self.place}: {self._reason(error)}") from None
         finally:
             connection.close()
 
+    def _reason(self, error: Exception) -> str:
+        return _mysql.reason(error) if self.engine == "mysql" else " ".join(str(error).split())
+
     def _connect(self) -> Any:
+        if self.engine == "mysql":
+            return self._connect_to_mysql()
         if self.engine == "sqlite":
             return sqlite3.connect(f"file:{urllib.parse.quote(self.settings['path'])}?mode=ro", uri=True, timeout=CONNECT_TIMEOUT_SECONDS)
         import psycopg2
@@ -94,10 +103,21 @@ class Database:
         cursor.execute("SET timezone = 'UTC'")
         return connection
 
+    def _connect_to_mysql(self) -> Any:
+        connection = _mysql.connect(self.settings, connect_timeout=CONNECT_TIMEOUT_SECONDS, program_name="updraft")
+        with connection.cursor() as cursor:
+            # Timestamps are stored in UTC, and shown in the zone of the session.
+            cursor.execute("SET SESSION time_zone = '+00:00'")
+            cursor.execute("SET SESSION TRANSACTION READ ONLY")
+        return connection
+
     def has_table(self, table: str) -> bool:
         """Whether the table is there."""
         if self.engine == "sqlite":
             return bool(self.query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = %s", [table]))
+        if self.engine == "mysql":
+            tables = "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = %s"
+            return bool(self.query(tables, [table]))
         return bool(self.query("SELECT 1 FROM pg_catalog.pg_tables WHERE tablename = %s AND schemaname = current_schema()", [table]))
 
     def revision(self, table: str = "alembic_version") -> str | None:

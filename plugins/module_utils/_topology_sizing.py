@@ -28,6 +28,8 @@ UNKNOWN_MEMORY_MB = 2048
 SHARED_FRACTION = 8
 DEDICATED_FRACTION = 4
 MOST_SHARED_BUFFERS_MB = 8192
+DEDICATED_POOL_FRACTION = 2
+MOST_BUFFER_POOL_MB = 65536
 CONNECTION_HEADROOM = 2
 RESERVED_CONNECTIONS = 20
 """Command line, health checks, the data's move, and the three that PostgreSQL keeps for its administrator."""
@@ -70,6 +72,33 @@ def postgresql_settings(machine: Machine, shared: bool, max_connections: int) ->
         "maintenance_work_mem": f"{max(32, min(1024, buffers // 4))}MB",
         "max_wal_size": "2GB",
         "checkpoint_timeout": "15min",
+    }
+
+
+def buffer_pool_mb(machine: Machine, shared: bool) -> int:
+    """MySQL's cache: half of a host of its own, for the system's cache does not help it, and an eighth where Airflow runs beside it."""
+    share = machine.memory_mb // (SHARED_FRACTION if shared else DEDICATED_POOL_FRACTION)
+    return max(128, min(MOST_BUFFER_POOL_MB, share // 128 * 128))
+
+
+def mysql_settings(machine: Machine, shared: bool, max_connections: int) -> dict[str, str]:
+    """Settings of a MySQL server for its host, and those that Airflow wants of every one. A name without a value is a switch.
+
+    What not every version knows is marked as `loose`. There is no replica, so there is no binary log, which would grow without end.
+    """
+    pool = buffer_pool_mb(machine, shared)
+    return {
+        "max_connections": str(max_connections),
+        "innodb_buffer_pool_size": f"{pool}M",
+        "loose_innodb_redo_log_capacity": f"{max(128, min(2048, pool))}M",
+        "max_allowed_packet": "256M",
+        "character_set_server": "utf8mb4",
+        "collation_server": "utf8mb4_0900_bin",
+        "explicit_defaults_for_timestamp": "ON",
+        "default_time_zone": "+00:00",
+        "transaction_isolation": "READ-COMMITTED",
+        "skip_log_bin": "",
+        "loose_mysqlx": "OFF",
     }
 
 

@@ -8,21 +8,22 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_kept import kept_columns
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_marker import Marker
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_target import Target
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import (
     KEPT_SCHEMA,
     MARKER_TABLE,
     VERSION_TABLES,
     ColumnType,
     CopiedTable,
+    Loading,
     MoveError,
     RefusedValue,
     Source,
     SourceTable,
-    Target,
 )
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_values import Lines, encoder_of
 
@@ -46,25 +47,27 @@ class Plan:
 
     def __init__(self, source: Source, target: Target) -> None:
         self.refusals: list[str] = []
-        self.tables: list[tuple[SourceTable, dict[str, ColumnType]]] = []
-        self.kept: list[tuple[SourceTable, dict[str, ColumnType]]] = []
+        self.tables: list[tuple[SourceTable, Loading]] = []
+        self.kept: list[tuple[SourceTable, Loading]] = []
         self._source = source
         self._target = target
         known = set(target.tables())
         self._match_revisions()
         for table in source.tables():
             if table.name in known:
-                self.tables.append((table, self._match_columns(table)))
+                loading = Loading(table.name, self._match_columns(table), source.last_number(table.name))
+                self.tables.append((table, loading))
             elif table.name == MARKER_TABLE:
                 self.refusals.append(f"The source has a table {MARKER_TABLE}, a name of the move's own; rename it.")
             elif table.columns:
-                self.kept.append((table, kept_columns(source, table)))
+                types = {column.name: replace(source.kept_type(table.name, column), engine=target.engine) for column in table.columns}
+                self.kept.append((table, Loading(table.name, types)))
 
     def _match_revisions(self) -> None:
         for name in VERSION_TABLES:
             source, target = self._source.revision(name), self._target.revision(name)
             if name == "alembic_version" and source is None:
-                self.refusals.append(f"{self._source.path} has no alembic_version: it is no database of Airflow's.")
+                self.refusals.append(f"{self._source.place} has no alembic_version: it is no database of Airflow's.")
             elif source is not None and source != target:
                 self.refusals.append(
                     f"{name} is at {source} in the source and at {target or 'no revision'} in {self._target.place};"
@@ -74,7 +77,7 @@ class Plan:
     def _match_columns(self, table: SourceTable) -> dict[str, ColumnType]:
         target = {column.name: column for column in self._target.columns(table.name)}
         for column in table.columns:
-            if column.name not in target and self._source.storage_classes(table.name, column.name):
+            if column.name not in target and self._source.has_values(table.name, column.name):
                 self.refusals.append(
                     f"The column {table.name}.{column.name} of the source has values but is not in the target's"
                     " schema; empty or drop the column in a copy of the source."
@@ -110,8 +113,11 @@ class Copy:
             result = self._transaction(plan)
         except self._target.error as error:
             failure = self._target.failure(error)
-            self._target.rollback()
+            self._target.undo()
             raise MoveError(f"The copy to {self._target.place} was undone: {failure}.") from None
+        except Exception:
+            self._target.undo()
+            raise
         self._target.analyze([table.name for table, _types in plan.tables])
         self._watch.lap("analyze")
         rows = sum(table["rows"] for table in result["tables"] + result["kept"])
@@ -120,34 +126,25 @@ class Copy:
 
     def _transaction(self, plan: Plan) -> dict[str, Any]:
         target = self._target
-        names = [table.name for table, _types in plan.tables]
         target.begin()
-        definitions = target.definitions(target.tables())
-        for definition in definitions:
-            target.run(definition.drop)
-        target.empty(names)
+        target.make_marker(self._source_name)
+        loadings = [loading for _table, loading in plan.tables]
+        target.prepare(loadings, [loading for _table, loading in plan.kept])
         self._watch.lap("prepare")
-        tables = [self._load(table, types, None) for table, types in plan.tables]
-        kept = self._keep(plan)
+        tables = [self._load(table, loading, None) for table, loading in plan.tables]
+        kept = [self._load(table, loading, KEPT_SCHEMA) for table, loading in plan.kept]
         self._watch.lap("load")
-        for definition in reversed(definitions):
-            target.run(definition.create)
+        sequences = target.finish(loadings)
         self._watch.lap("indexes")
-        sequences = self._reset_sequences(plan)
-        for copied, (_table, types) in zip(tables, plan.tables):
-            self._verify(copied, types, None)
-        for copied, (_table, types) in zip(kept, plan.kept):
-            self._verify(copied, types, KEPT_SCHEMA)
+        for copied, (_table, loading) in zip(tables, plan.tables):
+            self._verify(copied, loading.columns, None)
+        for copied, (_table, loading) in zip(kept, plan.kept):
+            self._verify(copied, loading.columns, KEPT_SCHEMA)
         self._watch.lap("verify")
         listed = [_listed(table) for table in tables]
         fingerprint = _fingerprint(tables + kept)
-        self._marker.write(
-            source=self._source_name,
-            fingerprint=fingerprint,
-            revision=self._source.revision("alembic_version") or "",
-            phase="copied",
-            tables={table["name"]: table["rows"] for table in listed},
-        )
+        revision = self._source.revision("alembic_version") or ""
+        self._marker.copied(fingerprint, revision, {table["name"]: table["rows"] for table in listed})
         target.commit()
         self._watch.lap("commit")
         return {
@@ -158,58 +155,38 @@ class Copy:
             "notes": self._notes,
         }
 
-    def _load(self, table: SourceTable, types: dict[str, ColumnType], schema: str | None) -> CopiedTable:
-        columns = list(types)
-        encoders = [encoder_of(types[name]) for name in columns]
+    def _load(self, table: SourceTable, loading: Loading, schema: str | None) -> CopiedTable:
+        columns = list(loading.columns)
+        encoders = [encoder_of(column) for column in loading.columns.values()]
         lines = Lines(encoders)
+        refused: list[Exception] = []
 
-        refused: list[RefusedValue] = []
-
-        def chunks() -> Iterator[bytes]:
+        def batches() -> Iterator[list[bytes]]:
             try:
                 for batch in self._source.batches(table, columns):
-                    yield b"".join(lines.encode(batch))
-            except RefusedValue as error:
-                # The driver turns whatever is raised while it reads into an error of its own.
+                    yield lines.encode(batch)
+            except (RefusedValue, self._source.error) as error:
+                # The target's driver may turn whatever is raised while it reads into an error of its own.
                 refused.append(error)
                 raise
 
         try:
-            self._target.load(table.name, columns, chunks(), schema)
-        except self._target.error:
+            self._target.load(loading, batches(), schema)
+        except (RefusedValue, self._target.error):
             if not refused:
                 raise
+            if not isinstance(refused[0], RefusedValue):
+                raise refused[0] from None
             raise MoveError(f"The table {table.name} holds {refused[0]}; run the phase inspect, which names the row.") from None
-        for name, encoder in zip(columns, encoders):
-            if encoder.replaced:
-                self._notes.append(
-                    f"{encoder.replaced} values of {table.name}.{name} hold NaN or Infinity, which JSON does not know;"
-                    " they became null, as Airflow's own upgrade does it."
-                )
+        self._notes += [encoder.note(table.name, name) for name, encoder in zip(columns, encoders) if encoder.changed]
+        if schema:
+            self._notes.append(f"The table {table.name} is not one of Airflow's; it was copied to {KEPT_SCHEMA}.")
         self._lines[(schema, table.name)] = Lines(encoders)
         return CopiedTable(table.name, lines.digest.rows, lines.digest.hexdigest())
 
-    def _keep(self, plan: Plan) -> list[CopiedTable]:
-        copied = []
-        for table, types in plan.kept:
-            self._target.make_kept(table.name, types)
-            copied.append(self._load(table, types, KEPT_SCHEMA))
-            self._notes.append(f"The table {table.name} is not one of Airflow's; it was copied to the schema {KEPT_SCHEMA}.")
-        return copied
-
-    def _reset_sequences(self, plan: Plan) -> list[dict[str, Any]]:
-        copied = {table.name for table, _types in plan.tables}
-        result = []
-        for sequence, table, column in self._target.sequences():
-            if table not in copied:
-                continue
-            last = self._target.set_sequence(sequence, table, column, self._source.last_number(table))
-            result.append({"name": sequence, "table": table, "last": last})
-        return result
-
     def _verify(self, copied: CopiedTable, types: dict[str, ColumnType], schema: str | None) -> None:
         lines = self._lines[(schema, copied.name)]
-        self._target.read(copied.name, list(types), lines.add, schema)
+        self._target.read(copied.name, types, lines.add, schema)
         source = self._source.count(copied.name)
         if not source == copied.rows == lines.digest.rows:
             raise MoveError(

@@ -6,31 +6,23 @@
 from __future__ import annotations
 
 import pickletools
-import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_losses import REVISION_BEFORE
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_sqlite import (
-    SqliteSource,
-    describe_key,
-    expected_type,
-    quoted,
-)
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_tables import JSONB_COLUMNS, known_tables
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_tables import expected_type, known_tables
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_target import Target
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import (
     VERSION_TABLES,
     ColumnType,
     MoveError,
     RefusedValue,
+    Source,
     SourceTable,
+    describe_key,
 )
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_upgrade import converted_xcom
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_values import (
-    JsonEncoder,
-    encoder_of,
-    has_surrogate,
-)
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_values import Encoder, encoder_of, has_surrogate
 
 # Rows are named up to this many for one reason in one column; the rest is counted.
 NAMED_ROWS = 3
@@ -74,37 +66,38 @@ class Findings:
 
 
 class Inspection:
-    """One reading of the source."""
+    """One reading of the source, for a target's engine; with a target that has its schema, for what its columns can hold."""
 
-    def __init__(self, path: str, line: int | None) -> None:
-        self._source = SqliteSource(path)
+    def __init__(self, source: Source, line: int | None, engine: str = "PostgreSQL", target: Target | None = None) -> None:
+        self._source = source
+        self._engine = engine
+        self._target = target
         self._refusals = Findings()
         self._notes = Findings()
-        self._revisions = {name: self._source.revision(name) for name in VERSION_TABLES}
+        self._changes: dict[tuple[str, str], Encoder] = {}
+        try:
+            self._revisions = {name: source.revision(name) for name in VERSION_TABLES}
+        except source.error as error:
+            raise source.unreadable(error) from None
         self._to_three = line == 3 and self._revisions["alembic_version"] == REVISION_BEFORE
-        self._replaced: dict[tuple[str, str], int] = {}
 
     def run(self) -> dict[str, Any]:
         """Read everything once."""
         try:
             return self._read()
-        except sqlite3.Error as error:
-            reason = type(error).__name__ if isinstance(error, sqlite3.OperationalError) else str(error)
-            raise MoveError(
-                f"The SQLite database {self._source.path} cannot be read to its end ({reason}); restore it from a backup"
-                " or repair it with the sqlite3 tool's .recover."
-            ) from None
-        finally:
-            self._source.close()
+        except self._source.error as error:
+            raise self._source.unreadable(error) from None
 
     def _read(self) -> dict[str, Any]:
-        damage = [row[0] for row in self._source.query("PRAGMA quick_check(1)")]
-        if damage != ["ok"]:
-            raise sqlite3.DatabaseError(damage[0])
+        damage = self._source.damage()
+        if damage:
+            raise MoveError(str(self._source.unreadable(self._source.error(damage))))
         if self._revisions["alembic_version"] is None:
             self._refusals.sentences.append(
-                f"{self._source.path} has no revision in alembic_version, so it is no database of Airflow's; check the path in source."
+                f"{self._source.place} has no revision in alembic_version, so it is no database of Airflow's; check the path in source."
             )
+        if self._target is not None:
+            self._refusals.sentences += self._target.obstacles(self._to_three)
         tables = self._source.tables()
         known = known_tables([table.name for table in tables])
         listed = []
@@ -121,48 +114,42 @@ class Inspection:
             "revision": self._revisions["alembic_version"],
             "fab_revision": self._revisions["alembic_version_fab"],
             "refusals": self._refusals.listed(advice),
-            "notes": self._notes.listed("nothing is to be done") + self._replacements() + _unknown(listed),
+            "notes": self._notes.listed("nothing is to be done") + self._changed() + _unknown(listed),
         }
 
-    def _replacements(self) -> list[str]:
-        return [
-            f"{count} values of {table}.{column} hold NaN or Infinity, which JSON does not know; they become null, as"
-            " Airflow's own upgrade does it."
-            for (table, column), count in self._replaced.items()
-        ]
+    def _changed(self) -> list[str]:
+        return [encoder.note(table, column) for (table, column), encoder in self._changes.items() if encoder.changed]
 
     def _inspect_table(self, table: SourceTable) -> None:
         try:
             self._read_rows(table, self._source)
-        except sqlite3.OperationalError as error:
-            if "decode" not in str(error):
+        except self._source.error as error:
+            lenient = self._source.lenient(error)
+            if lenient is None:
                 raise
-            lenient = SqliteSource(self._source.path, lenient=True)
             self._read_rows(table, lenient)
             lenient.close()
 
-    def _read_rows(self, table: SourceTable, source: SqliteSource) -> None:
-        columns = self._columns(table)
-        names = [name for name, _column in columns]
-        keys = [column.name for column in table.columns if column.key]
+    def _read_rows(self, table: SourceTable, source: Source) -> None:
+        encoders = [(name, encoder_of(column)) for name, column in self._columns(table)]
+        for name, encoder in encoders:
+            self._changes[(table.name, name)] = encoder
+        names = [name for name, _encoder in encoders]
         extra = self._extra_checks(table.name)
-        for batch in source.batches(table, [*names, *keys]):
+        for batch in source.batches(table, [*names, *table.keys]):
             transposed = list(zip(*batch))
-            for index, (name, kind) in enumerate(columns):
-                values = transposed[index]
-                encoder = encoder_of(kind)
+            for index, (name, encoder) in enumerate(encoders):
+                values, changed = transposed[index], encoder.changed
                 try:
                     encoder.many(values)
-                    clean = kind.kind not in ("text", "json", "jsonb") or not any(map(has_surrogate, values))
+                    clean = encoder.column.kind not in ("text", "json", "jsonb") or not any(map(has_surrogate, values))
                 except RefusedValue:
                     clean = False
                 if not clean:
-                    self._name_rows(table.name, name, encoder.one, batch, index, len(names), keys)
-                if isinstance(encoder, JsonEncoder) and encoder.replaced and clean:
-                    place = (table.name, name)
-                    self._replaced[place] = self._replaced.get(place, 0) + encoder.replaced
+                    self._name_rows(table.name, name, encoder.one, batch, index, len(names), table.keys)
+                    encoder.changed = changed
                 if name in extra:
-                    self._name_rows(table.name, name, extra[name], batch, index, len(names), keys)
+                    self._name_rows(table.name, name, extra[name], batch, index, len(names), table.keys)
 
     def _name_rows(self, table: str, column: str, check: Check, batch: list[Any], index: int, first_key: int, keys: list[str]) -> None:
         for row in batch:
@@ -179,27 +166,28 @@ class Inspection:
                 self._refusals.add(table, column, str(error), describe_key(keys, row[first_key:]))
 
     def _columns(self, table: SourceTable) -> list[tuple[str, ColumnType]]:
-        columns = []
-        for column in table.columns:
-            kind = expected_type(column.declared)
-            if kind is not None and (table.name, column.name) in JSONB_COLUMNS and kind.kind == "json":
-                kind = ColumnType("jsonb")
-            if kind is not None:
-                columns.append((column.name, kind))
-        return columns
+        if self._target is not None and table.name in self._target.tables():
+            held = {column.name: column.type for column in self._target.columns(table.name)}
+            return [(name, held[name]) for name in table.names if name in held]
+        expected = [(column.name, expected_type(self._engine, table.name, column)) for column in table.columns]
+        return [(name, column) for name, column in expected if column is not None]
 
     def _extra_checks(self, table: str) -> dict[str, Check]:
         if not self._to_three:
             return {}
         checks: dict[str, Check] = {}
         if table == "xcom":
-            checks["value"] = _check_xcom
+            checks["value"] = self._check_xcom
         if table == "dag_run":
             checks["conf"] = _check_conf
         for (name, column), length in _SHORTER_IN_3.items():
             if name == table:
                 checks[column] = _length_check(length)
         return checks
+
+    def _check_xcom(self, value: Any) -> None:
+        if isinstance(value, bytes) and converted_xcom(value, self._engine) is None:
+            raise _Remark("a pickled XCom, which Airflow's upgrade moves to _xcom_archive,")
 
     def _find_orphans(self) -> None:
         for table, parent, count, rows in self._source.orphans():
@@ -225,7 +213,7 @@ class Inspection:
 
     def _find_same(self, table: str, column: str, fold: Callable[[str], str], what: str) -> None:
         seen: dict[str, Any] = {}
-        for key, value in self._source.query(f"SELECT id, {quoted(column)} FROM {quoted(table)}"):
+        for key, value in self._source.query(f'SELECT id, "{column}" FROM "{table}"'):
             other = seen.setdefault(fold(str(value)), key)
             if other != key:
                 self._refusals.sentences.append(
@@ -236,11 +224,6 @@ class Inspection:
 
 class _Remark(Exception):
     """A value worth a note; the text says what it is."""
-
-
-def _check_xcom(value: Any) -> None:
-    if isinstance(value, bytes) and converted_xcom(value) is None:
-        raise _Remark("a pickled XCom, which Airflow's upgrade moves to _xcom_archive,")
 
 
 def _check_conf(value: Any) -> None:
@@ -277,4 +260,4 @@ def _unknown(listed: list[dict[str, Any]]) -> list[str]:
     names = [table["name"] for table in listed if not table["known"]]
     if not names:
         return []
-    return [f"Tables that are not Airflow's go to the schema airflow_kept: {', '.join(names)}."]
+    return [f"Tables that are not Airflow's go to airflow_kept: {', '.join(names)}."]

@@ -65,7 +65,7 @@ _DATASETS = {
     "dagrun_dataset_event": "dagrun_asset_event",
     "dataset_event": "asset_event",
 }
-_WITH_TASK_INSTANCE = "JOIN {schema}.task_instance ti ON ti.id = t.ti_id"
+_WITH_TASK_INSTANCE = "JOIN {task_instance} ti ON ti.id = t.ti_id"
 
 TABLES: tuple[TableChange, ...] = (
     *(TableChange(name, "05234396c6fc", "datasets are called assets", to=to) for name, to in _DATASETS.items()),
@@ -141,7 +141,6 @@ COLUMNS: tuple[ColumnChange, ...] = (
         "038dc8bc6284",
         "with a time zone",
         to="trigger_timeout",
-        after="{}::timestamptz AT TIME ZONE 'UTC'",
     ),
     _filled("task_instance", "try_number", _FILL, "0"),
     _filled("task_instance", "max_tries", _FILL, "-1"),

@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ansible_collections.updraft.airflow.plugins.module_utils._database import about_certificate
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_target import Connection, Server, Target
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import (
+    BATCH_ROWS,
+    BATCH_SIZE,
     KEPT_SCHEMA,
+    MARKER_TABLE,
     ColumnType,
-    Definition,
+    Loading,
     MoveError,
     TargetColumn,
 )
@@ -37,8 +40,23 @@ _TYPES = {
     "bytea": ColumnType("bytes"),
 }
 # What holds rows that Airflow does not know.
-_KEPT_TYPES = {"integer": "bigint", "float": "double precision", "text": "text", "bytes": "bytea"}
+_KEPT_TYPES = {
+    "boolean": "boolean",
+    "integer": "bigint",
+    "float": "double precision",
+    "numeric": "numeric",
+    "text": "text",
+    "timestamp": "timestamp",
+    "timestamptz": "timestamptz",
+    "json": "json",
+    "jsonb": "jsonb",
+    "uuid": "uuid",
+    "bytes": "bytea",
+}
 _VARCHAR = re.compile(r"character varying\((\d+)\)")
+
+# The rows that are fetched first; how many come next depends on their size.
+_FIRST_ROWS = 20
 
 # How the server writes values, independent of what the server, the database or the role are set to.
 _SESSION = {
@@ -104,26 +122,40 @@ _SEQUENCES = """
 """
 
 
+_MARKER = f"""
+    CREATE TABLE {KEPT_SCHEMA}.{MARKER_TABLE} (
+        id smallint PRIMARY KEY DEFAULT 1 CHECK (id = 1),
+        source text NOT NULL,
+        fingerprint text NOT NULL,
+        revision text NOT NULL,
+        phase text NOT NULL,
+        tables jsonb NOT NULL,
+        record jsonb,
+        copied_at timestamptz NOT NULL DEFAULT now(),
+        changed_at timestamptz NOT NULL DEFAULT now()
+    )
+"""
+_LEFTOVERS = """
+    SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' WHEN 'v' THEN 'VIEW' ELSE 'MATERIALIZED VIEW' END, c.relname
+    FROM pg_class c
+    WHERE c.relnamespace = %s::regnamespace AND c.relkind IN ('S', 'v', 'm')
+      AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                      AND d.deptype IN ('a', 'i', 'e'))
+"""
+_OTHER_SESSIONS = """
+    SELECT usename, coalesce(host(client_addr), 'the server itself'), coalesce(nullif(application_name, ''), 'no name')
+    FROM pg_stat_activity
+    WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+    ORDER BY backend_start
+"""
+
+
 @dataclass(frozen=True)
-class Connection:
-    """Where the server is and who asks."""
+class _Definition:
+    """A constraint or index: how it is dropped and how exactly it is made again."""
 
-    host: str
-    port: int
-    database: str
-    user: str
-    password: str
-    ssl_mode: str
-    ssl_root_cert: str | None = None
-
-    def place(self) -> str:
-        """The database as a message names it."""
-        return f"the database {self.database} on {self.host}:{self.port}"
-
-
-def quoted(name: str) -> str:
-    """A name as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
+    drop: str
+    create: str
 
 
 class _Chunks:
@@ -156,8 +188,10 @@ class _Sink:
         self._lines = []
 
 
-class PostgresqlTarget:
-    """The schema Airflow uses in a PostgreSQL database; every statement runs in one transaction until commit."""
+class PostgresqlServer(Server):
+    """The schema Airflow uses in a PostgreSQL database."""
+
+    engine = "PostgreSQL"
 
     def __init__(self, connection: Connection) -> None:
         try:
@@ -167,7 +201,7 @@ class PostgresqlTarget:
                 "The Python that runs the move has no psycopg2; run the module with the interpreter of the Airflow"
                 " environment (ansible_python_interpreter)."
             ) from None
-        self.error: type[Exception] = psycopg2.Error
+        self.error = psycopg2.Error
         self.place = connection.place()
         arguments: dict[str, Any] = {
             "host": connection.host,
@@ -182,7 +216,7 @@ class PostgresqlTarget:
         if connection.ssl_root_cert:
             arguments["sslrootcert"] = connection.ssl_root_cert
         try:
-            self._connection: Any = psycopg2.connect(**arguments)
+            self._connection = psycopg2.connect(**arguments)
         except psycopg2.Error as error:
             reason = " ".join(str(error).split())
             raise MoveError(
@@ -202,45 +236,67 @@ class PostgresqlTarget:
         self.commit()
 
     def failure(self, error: Exception) -> str:
-        """See Target."""
+        """See Server."""
         diagnosis = getattr(error, "diag", None)
         message = (getattr(diagnosis, "message_primary", None) or str(error).partition("\n")[0]).strip()
         names = [f"{word} {getattr(diagnosis, key)}" for word, key in _DIAGNOSIS if getattr(diagnosis, key, None)]
         return f"{message} ({', '.join(names)})" if names else message
 
-    def run(self, sql: str, parameters: tuple[Any, ...] | None = None) -> int:
-        """See Target."""
-        with self._connection.cursor() as cursor:
-            cursor.execute(sql, parameters)
-            return int(cursor.rowcount)
+    def full(self, table: str, schema: str | None = None) -> str:
+        """See Server."""
+        return f"{self.quoted(schema or self.schema)}.{self.quoted(table)}"
 
-    def rows(self, sql: str, parameters: tuple[Any, ...] | None = None) -> list[tuple[Any, ...]]:
-        """The rows of a small result."""
-        with self._connection.cursor() as cursor:
-            cursor.execute(sql, parameters)
-            return list(cursor.fetchall())
+    def tables(self, schema: str | None = None) -> list[str]:
+        """See Server; tables of extensions are not counted."""
+        name = schema or self.schema
+        if not self.value("SELECT 1 FROM pg_namespace WHERE nspname = %s", (name,)):
+            return []
+        return [row[0] for row in self.rows(_TABLES, (self.quoted(name),))]
 
-    def value(self, sql: str, parameters: tuple[Any, ...] | None = None) -> Any:
-        """The first value of the first row, None without one."""
-        rows = self.rows(sql, parameters)
-        return rows[0][0] if rows else None
+    def columns(self, table: str, schema: str | None = None) -> list[TargetColumn]:
+        """See Server."""
+        found = []
+        for name, declared, optional in self.rows(_COLUMNS, (schema or self.schema, table)):
+            column = column_type(declared)
+            if column is None:
+                raise MoveError(f"The column {table}.{name} has the type {declared}, which the move does not know.")
+            found.append(TargetColumn(name, column, optional))
+        return found
 
-    def commit(self) -> None:
-        """See Target."""
-        self._connection.commit()
+    def only_read(self) -> None:
+        """Read one state from now on, and write nothing."""
+        self._connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
 
-    def rollback(self) -> None:
-        """See Target."""
-        # A lost connection is undone by the server itself.
-        with contextlib.suppress(self.error):
-            self._connection.rollback()
+    def stream(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        """The rows of a result of any size."""
+        with self._connection.cursor(name="updraft") as cursor:
+            cursor.execute(sql)
+            wanted = _FIRST_ROWS
+            while rows := cursor.fetchmany(wanted):
+                yield from rows
+                longest = max(sum(len(value) for value in row if isinstance(value, (str, memoryview))) for row in rows)
+                wanted = max(1, min(BATCH_ROWS, BATCH_SIZE // max(longest, 1)))
 
-    def close(self) -> None:
-        """Leave the server; an open transaction is undone."""
-        self._connection.close()
+    def sequences(self) -> list[tuple[str, str, str]]:
+        """Every sequence with the table and column it numbers."""
+        return [(row[0], row[1], row[2]) for row in self.rows(_SEQUENCES, (self.quoted(self.schema),))]
+
+
+def column_type(declared: str) -> ColumnType | None:
+    """What a column can hold by its type, None for a type that Airflow does not use."""
+    match = _VARCHAR.fullmatch(declared)
+    return ColumnType("text", length=int(match.group(1))) if match else _TYPES.get(declared)
+
+
+class PostgresqlTarget(PostgresqlServer, Target):
+    """A PostgreSQL database that is written."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._definitions: list[_Definition] = []
 
     def lock(self) -> None:
-        """Keep other runs of the move out until the end of the transaction."""
+        """See Target."""
         if not self.value("SELECT pg_try_advisory_xact_lock(%s)", (_ADVISORY_LOCK,)):
             raise MoveError(f"Another run of the move works in {self.place}; wait until it has ended.")
 
@@ -251,90 +307,61 @@ class PostgresqlTarget:
         self.run("SET LOCAL maintenance_work_mem = '256MB'")
         self.run("LOCK TABLE " + ", ".join(map(self.full, self.tables())) + " IN ACCESS EXCLUSIVE MODE")
 
-    def full(self, table: str, schema: str | None = None) -> str:
-        """A table's name with its schema, as SQL."""
-        return f"{quoted(schema or self.schema)}.{quoted(table)}"
-
-    def tables(self, schema: str | None = None) -> list[str]:
-        """See Target; tables of extensions are not counted."""
-        name = schema or self.schema
-        if not self.value("SELECT 1 FROM pg_namespace WHERE nspname = %s", (name,)):
-            return []
-        return [row[0] for row in self.rows(_TABLES, (quoted(name),))]
-
-    def columns(self, table: str, schema: str | None = None) -> list[TargetColumn]:
+    def make_marker(self, source: str) -> None:
         """See Target."""
-        return [
-            TargetColumn(name, self._type(table, name, declared), optional)
-            for name, declared, optional in self.rows(_COLUMNS, (schema or self.schema, table))
-        ]
+        self.run(f"CREATE SCHEMA IF NOT EXISTS {KEPT_SCHEMA}")
+        self.run(_MARKER)
+        columns = "source, fingerprint, revision, phase, tables"
+        self.run(f"INSERT INTO {KEPT_SCHEMA}.{MARKER_TABLE} ({columns}) VALUES (%s, '', '', 'started', '{{}}')", (source,))
 
-    def _type(self, table: str, column: str, declared: str) -> ColumnType:
-        match = _VARCHAR.fullmatch(declared)
-        if match:
-            return ColumnType("text", length=int(match.group(1)))
-        if declared not in _TYPES:
-            raise MoveError(f"The column {table}.{column} has the type {declared}, which the move does not know.")
-        return _TYPES[declared]
+    def prepare(self, tables: list[Loading], kept: list[Loading]) -> None:
+        """See Target; foreign keys, unique constraints and indexes but primary keys are dropped."""
+        self._definitions = self._read_definitions(self.tables())
+        for definition in self._definitions:
+            self.run(definition.drop)
+        if tables:
+            self.run("TRUNCATE " + ", ".join(self.full(table.name) for table in tables))
+        for table in kept:
+            typed = ", ".join(f"{self.quoted(name)} {_KEPT_TYPES[column.kind]}" for name, column in table.columns.items())
+            self.run(f"CREATE TABLE {self.full(table.name, KEPT_SCHEMA)} ({typed})")
 
-    def revision(self, version_table: str) -> str | None:
-        """See Target."""
-        if version_table not in self.tables():
-            return None
-        revision = self.value(f"SELECT version_num FROM {self.full(version_table)}")
-        return str(revision) if revision else None
-
-    def count(self, table: str, schema: str | None = None) -> int:
-        """The number of rows."""
-        return int(self.value(f"SELECT count(*) FROM {self.full(table, schema)}"))
-
-    def definitions(self, tables: list[str]) -> list[Definition]:
-        """See Target."""
+    def _read_definitions(self, tables: list[str]) -> list[_Definition]:
+        """Foreign keys, unique constraints and indexes, in the order in which they can be dropped."""
         found = []
-        for table, name, text, _is_foreign in self.rows(_CONSTRAINTS, (quoted(self.schema), tables)):
+        for table, name, text, _is_foreign in self.rows(_CONSTRAINTS, (self.quoted(self.schema), tables)):
             alter = f"ALTER TABLE {self.full(table)}"
-            found.append(
-                Definition(
-                    f"{table}.{name}",
-                    f"{alter} DROP CONSTRAINT {quoted(name)}",
-                    f"{alter} ADD CONSTRAINT {quoted(name)} {text}",
-                )
-            )
-        for table, name, text in self.rows(_INDEXES, (quoted(self.schema), tables)):
-            found.append(Definition(f"{table}.{name}", f"DROP INDEX {self.full(name)}", text))
+            found.append(_Definition(f"{alter} DROP CONSTRAINT {self.quoted(name)}", f"{alter} ADD CONSTRAINT {self.quoted(name)} {text}"))
+        for _table, name, text in self.rows(_INDEXES, (self.quoted(self.schema), tables)):
+            found.append(_Definition(f"DROP INDEX {self.full(name)}", text))
         return found
 
-    def sequences(self) -> list[tuple[str, str, str]]:
-        """See Target."""
-        return [(row[0], row[1], row[2]) for row in self.rows(_SEQUENCES, (quoted(self.schema),))]
+    def load(self, table: Loading, batches: Iterable[list[bytes]], schema: str | None = None) -> None:
+        """See Target; the table was made or emptied in this transaction, so its rows are born frozen."""
+        names = ", ".join(map(self.quoted, table.columns))
+        chunks = (b"".join(lines) for lines in batches)
+        with self._connection.cursor() as cursor:
+            cursor.copy_expert(f"COPY {self.full(table.name, schema)} ({names}) FROM STDIN (FREEZE)", _Chunks(chunks))
 
-    def empty(self, tables: list[str]) -> None:
+    def finish(self, tables: list[Loading]) -> list[dict[str, Any]]:
         """See Target."""
-        if tables:
-            self.run("TRUNCATE " + ", ".join(map(self.full, tables)))
+        for definition in reversed(self._definitions):
+            self.run(definition.create)
+        numbers = {table.name: table.last_number for table in tables}
+        return [
+            {"name": sequence, "table": table, "last": self._set_sequence(sequence, table, column, numbers[table])}
+            for sequence, table, column in self.sequences()
+            if table in numbers
+        ]
 
-    def set_sequence(self, sequence: str, table: str, column: str, at_least: int) -> int:
-        """See Target."""
-        highest = self.value(f"SELECT max({quoted(column)}) FROM {self.full(table)}") or 0
+    def _set_sequence(self, sequence: str, table: str, column: str, at_least: int) -> int:
+        highest = self.value(f"SELECT max({self.quoted(column)}) FROM {self.full(table)}") or 0
         last = max(int(highest), at_least)
         self.run("SELECT setval(%s::regclass, %s, %s)", (self.full(sequence), max(last, 1), last > 0))
         return last
 
-    def make_kept(self, table: str, columns: dict[str, ColumnType]) -> None:
+    def read(self, table: str, columns: dict[str, ColumnType], sink: Callable[[list[bytes]], None], schema: str | None = None) -> None:
         """See Target."""
-        self.run(f"CREATE SCHEMA IF NOT EXISTS {KEPT_SCHEMA}")
-        typed = ", ".join(f"{quoted(name)} {_KEPT_TYPES[column.kind]}" for name, column in columns.items())
-        self.run(f"CREATE TABLE {self.full(table, KEPT_SCHEMA)} ({typed})")
-
-    def load(self, table: str, columns: list[str], lines: Iterable[bytes], schema: str | None = None) -> None:
-        """See Target; the table was made or emptied in this transaction, so its rows are born frozen."""
-        names = ", ".join(map(quoted, columns))
-        with self._connection.cursor() as cursor:
-            cursor.copy_expert(f"COPY {self.full(table, schema)} ({names}) FROM STDIN (FREEZE)", _Chunks(lines))
-
-    def read(self, table: str, columns: list[str], sink: Callable[[list[bytes]], None], schema: str | None = None) -> None:
-        """See Target."""
-        names = ", ".join(map(quoted, columns))
+        names = ", ".join(map(self.quoted, columns))
         rows = _Sink(sink)
         with self._connection.cursor() as cursor:
             cursor.copy_expert(f"COPY {self.full(table, schema)} ({names}) TO STDOUT", rows)
@@ -345,6 +372,43 @@ class PostgresqlTarget:
         for table in tables:
             self.run(f"ANALYZE {self.full(table)}")
         self.commit()
+
+    def may_read(self, table: str) -> bool:
+        """See Target."""
+        return bool(self.value("SELECT has_table_privilege(%s, 'SELECT')", (self.full(table),)))
+
+    def sessions(self) -> list[str]:
+        """See Target; the server reads them once per transaction."""
+        self.commit()
+        return [f"{user} from {address} ({name})" for user, address, name in self.rows(_OTHER_SESSIONS)]
+
+    def drop_everything(self) -> None:
+        """See Target."""
+        for table in self.tables():
+            self.run(f"DROP TABLE IF EXISTS {self.full(table)} CASCADE")
+        for kind, name in self.rows(_LEFTOVERS, (self.quoted(self.schema),)):
+            self.run(f"DROP {kind} IF EXISTS {self.full(name)} CASCADE")
+        self.run(f"DROP SCHEMA IF EXISTS {KEPT_SCHEMA} CASCADE")
+
+    def obstacles(self, migrates: bool) -> list[str]:
+        """See Target; what Airflow needs of PostgreSQL is in every version that it supports."""
+        return []
+
+    def binary(self, digits: str) -> str:
+        """See Target."""
+        return f"'\\x{digits}'::bytea"
+
+    def digest(self, table: str, join: str, values: list[tuple[str, str]], where: str) -> str:
+        """See Target; a timestamp that gets a time zone on the way is the same moment in UTC."""
+        zoned = {"timestamptz": " AT TIME ZONE 'UTC'"}
+        fields = ", ".join(f"(({expression}){zoned.get(kind, '')})::text" for expression, kind in values)
+        half = "coalesce(sum(('x' || {}(h, 16))::bit(64)::bigint::numeric), 0)"
+        return str(
+            self.value(
+                f"SELECT count(*) || ':' || {half.format('left')} || ':' || {half.format('right')}"
+                f" FROM (SELECT md5(ROW({fields})::text) AS h FROM {self.full(table)} t {join} {where}) q"
+            )
+        )
 
 
 _DIAGNOSIS = (("table", "table_name"), ("column", "column_name"), ("constraint", "constraint_name"))

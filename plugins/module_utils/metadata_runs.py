@@ -17,38 +17,37 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_postgresql import PostgresqlTarget
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_target import Target
 
 _UNFINISHED_RUN = "r.state IN ('queued', 'running')"
 _UNFINISHED_TASK = "(t.state IS NULL OR t.state NOT IN ('success', 'failed', 'skipped', 'upstream_failed', 'removed'))"
 
 
-def count_unfinished(target: PostgresqlTarget) -> int:
+def count_unfinished(target: Target) -> int:
     """How many DAG runs are under way."""
     return int(target.value(f"SELECT count(*) FROM {target.full('dag_run')} r WHERE {_UNFINISHED_RUN}"))
 
 
-def resume(target: PostgresqlTarget) -> dict[str, Any]:
+def resume(target: Target) -> dict[str, Any]:
     """End the jobs of schedulers, none of which runs, and give the tasks that are still to run the version of their DAG."""
-    ended = target.rows(
+    ended = target.run(
         f"UPDATE {target.full('job')} SET state = 'failed', end_date = coalesce(end_date, latest_heartbeat)"
-        " WHERE job_type = 'SchedulerJob' AND state = 'running' RETURNING 1"
+        " WHERE job_type = 'SchedulerJob' AND state = 'running'"
     )
     given, without = _give_versions(target) if "dag_version" in target.tables() else (0, [])
     target.commit()
-    return {"changed": bool(ended or given), "jobs": len(ended), "tasks": given, "dags_without_version": without}
+    return {"changed": bool(ended or given), "jobs": ended, "tasks": given, "dags_without_version": without}
 
 
-def _give_versions(target: PostgresqlTarget) -> tuple[int, list[str]]:
+def _give_versions(target: Target) -> tuple[int, list[str]]:
     """How many tasks got one, and the DAGs that have none."""
     runs, tasks, versions = (target.full(name) for name in ("dag_run", "task_instance", "dag_version"))
-    waiting = f"t.dag_version_id IS NULL AND {_UNFINISHED_TASK} AND {_UNFINISHED_RUN}"
-    given = target.rows(
-        f"UPDATE {tasks} t SET dag_version_id = v.id FROM {runs} r"
-        f" CROSS JOIN LATERAL (SELECT id FROM {versions} d WHERE d.dag_id = r.dag_id ORDER BY d.version_number DESC LIMIT 1) v"
-        f" WHERE t.dag_id = r.dag_id AND t.run_id = r.run_id AND {waiting} RETURNING 1"
+    waiting = (
+        f"t.dag_version_id IS NULL AND {_UNFINISHED_TASK}"
+        f" AND EXISTS (SELECT 1 FROM {runs} r WHERE r.dag_id = t.dag_id AND r.run_id = t.run_id AND {_UNFINISHED_RUN})"
     )
-    without = target.rows(
-        f"SELECT DISTINCT t.dag_id FROM {tasks} t JOIN {runs} r ON t.dag_id = r.dag_id AND t.run_id = r.run_id WHERE {waiting} ORDER BY 1"
-    )
-    return len(given), [str(row[0]) for row in without]
+    latest = f"SELECT v.id FROM {versions} v WHERE v.dag_id = t.dag_id ORDER BY v.version_number DESC LIMIT 1"
+    has_version = f"EXISTS (SELECT 1 FROM {versions} v WHERE v.dag_id = t.dag_id)"
+    given = target.run(f"UPDATE {tasks} t SET dag_version_id = ({latest}) WHERE {waiting} AND {has_version}")
+    without = target.rows(f"SELECT DISTINCT t.dag_id FROM {tasks} t WHERE {waiting} ORDER BY 1")
+    return given, [str(row[0]) for row in without]

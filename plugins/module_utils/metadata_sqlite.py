@@ -17,11 +17,9 @@ from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types imp
     MoveError,
     SourceColumn,
     SourceTable,
+    batched,
+    describe_key,
 )
-
-# A batch ends at this many rows, or earlier when its long values reach this many characters.
-BATCH_ROWS = 500
-BATCH_SIZE = 4_000_000
 
 _LENGTH = re.compile(r"(?:VAR)?CHAR\((\d+)\)")
 _SIMPLE_KINDS = {
@@ -40,12 +38,15 @@ _SIMPLE_KINDS = {
 }
 
 
+_KEPT_KINDS = {"integer": "integer", "real": "float", "text": "text", "blob": "bytes"}
+
+
 def quoted(name: str) -> str:
     """A name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def expected_type(declared: str) -> ColumnType | None:
+def declared_type(declared: str) -> ColumnType | None:
     """What Airflow makes of a declared type on PostgreSQL, None for a type it does not use."""
     name = declared.upper().strip()
     if name in _SIMPLE_KINDS:
@@ -62,7 +63,8 @@ class SqliteSource:
     def __init__(self, path: str, lenient: bool = False) -> None:
         if not os.path.isfile(path):
             raise MoveError(f"There is no SQLite database at {path}; check the path in source.")
-        self.path = path
+        self.path = self.place = path
+        self.error: type[Exception] = sqlite3.Error
         try:
             self._connection = sqlite3.connect(f"file:{quote(os.path.abspath(path))}?mode=ro", uri=True, timeout=60)
             self._connection.isolation_level = None
@@ -83,13 +85,31 @@ class SqliteSource:
         """Leave the file alone."""
         self._connection.close()
 
+    def unreadable(self, error: Exception) -> MoveError:
+        """See Source."""
+        reason = type(error).__name__ if isinstance(error, sqlite3.OperationalError) else str(error)
+        return MoveError(
+            f"The SQLite database {self.path} cannot be read to its end ({reason}); restore it from a backup or repair it with the"
+            " sqlite3 tool's .recover."
+        )
+
+    def lenient(self, error: Exception) -> SqliteSource | None:
+        """See Source."""
+        is_about_text = isinstance(error, sqlite3.OperationalError) and "decode" in str(error)
+        return SqliteSource(self.path, lenient=True) if is_about_text else None
+
+    def damage(self) -> str | None:
+        """See Source."""
+        found = [row[0] for row in self.query("PRAGMA quick_check(1)")]
+        return None if found == ["ok"] else str(found[0])
+
     def tables(self) -> list[SourceTable]:
         """See Source."""
         return [SourceTable(name, tuple(self._columns(name))) for name in self._names]
 
     def _columns(self, table: str) -> Iterator[SourceColumn]:
         for _number, name, declared, _required, _default, key in self._connection.execute(f"PRAGMA table_info({quoted(table)})"):
-            yield SourceColumn(name, declared, bool(key))
+            yield SourceColumn(name, declared_type(declared), bool(key))
 
     def revision(self, version_table: str) -> str | None:
         """See Source."""
@@ -104,22 +124,10 @@ class SqliteSource:
 
     def batches(self, table: SourceTable, columns: list[str]) -> Iterator[list[tuple[Any, ...]]]:
         """See Source."""
-        declared = {column.name: expected_type(column.declared) for column in table.columns}
-        long = [index for index, name in enumerate(columns) if _is_long(declared[name])]
+        types = {column.name: column.type for column in table.columns}
         names = ", ".join(map(quoted, columns))
-        batch: list[tuple[Any, ...]] = []
-        size = 0
-        for row in self._connection.execute(f"SELECT {names} FROM {quoted(table.name)}"):
-            batch.append(row)
-            for index in long:
-                value = row[index]
-                if type(value) in (str, bytes):
-                    size += len(value)
-            if len(batch) >= BATCH_ROWS or size >= BATCH_SIZE:
-                yield batch
-                batch, size = [], 0
-        if batch:
-            yield batch
+        rows = self._connection.execute(f"SELECT {names} FROM {quoted(table.name)}")
+        yield from batched(rows, [types[name] for name in columns])
 
     def last_number(self, table: str) -> int:
         """See Source."""
@@ -129,10 +137,23 @@ class SqliteSource:
         row = self._connection.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
         return int(row[0] or 0)
 
-    def storage_classes(self, table: str, column: str) -> set[str]:
-        """The storage classes (integer, real, text, blob) of a column's values."""
-        rows = self._connection.execute(f"SELECT DISTINCT typeof({quoted(column)}) FROM {quoted(table)}")
-        return {row[0] for row in rows} - {"null"}
+    def has_values(self, table: str, column: str) -> bool:
+        """See Source."""
+        rows = self._connection.execute(f"SELECT 1 FROM {quoted(table)} WHERE {quoted(column)} IS NOT NULL LIMIT 1")
+        return rows.fetchone() is not None
+
+    def kept_type(self, table: str, column: SourceColumn) -> ColumnType:
+        """See Source; by the values, for SQLite does not enforce declared types."""
+        rows = self._connection.execute(f"SELECT DISTINCT typeof({quoted(column.name)}) FROM {quoted(table)}")
+        classes = {row[0] for row in rows} - {"null"}
+        if classes == {"integer", "real"}:
+            classes = {"real"}
+        if len(classes) > 1:
+            raise MoveError(
+                f"The column {table}.{column.name}, which is not Airflow's, mixes {' and '.join(sorted(classes))} values;"
+                " bring them to one type or drop the table in a copy of the source."
+            )
+        return ColumnType(_KEPT_KINDS[classes.pop()] if classes else "text", bits=64)
 
     def orphans(self) -> Iterator[tuple[str, str, int, list[str]]]:
         """Rows without the row a foreign key names: table, parent table, how many, and up to three rows."""
@@ -156,18 +177,3 @@ class SqliteSource:
     def query(self, sql: str) -> Iterator[tuple[Any, ...]]:
         """The rows of a reading statement."""
         return iter(self._connection.execute(sql))
-
-
-def _is_long(column: ColumnType | None) -> bool:
-    return column is None or (column.kind in ("text", "json", "bytes") and (column.length or 5000) >= 5000)
-
-
-def describe_key(names: list[str], values: tuple[Any, ...]) -> str:
-    """A primary key as a message shows it: name=value, ..."""
-    return ", ".join(f"{name}={_short(value)}" for name, value in zip(names, values))
-
-
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else repr(value)
-    text = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -9,7 +9,8 @@ import time
 from typing import Any
 
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_marker import Marker
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_postgresql import PostgresqlTarget, quoted
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_tables import TABLES_2, TABLES_3
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_target import Target
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import (
     KEPT_SCHEMA,
     MoveError,
@@ -30,24 +31,6 @@ _SEEDED = {
     "ab_permission_view_role": "false",
     "dag_bundle": "false",
 }
-# A migrate that was killed may have made tables and no revision; these names tell that the tables are Airflow's.
-_AIRFLOW = {"connection", "dag", "dag_run", "log", "slot_pool", "task_instance", "variable", "xcom"}
-
-_LEFTOVERS = """
-    SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' WHEN 'v' THEN 'VIEW' ELSE 'MATERIALIZED VIEW' END, c.relname
-    FROM pg_class c
-    WHERE c.relnamespace = %s::regnamespace AND c.relkind IN ('S', 'v', 'm')
-      AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
-                      AND d.deptype IN ('a', 'i', 'e'))
-"""
-
-
-_OTHER_SESSIONS = """
-    SELECT usename, coalesce(host(client_addr), 'the server itself'), application_name
-    FROM pg_stat_activity
-    WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
-    ORDER BY backend_start
-"""
 SESSIONS_TIMEOUT = 60
 """Seconds. A server notices that a client is gone when the statement that runs has ended."""
 SESSIONS_PAUSE = 0.5
@@ -56,7 +39,7 @@ SESSIONS_PAUSE = 0.5
 class TargetState:
     """Looks at a target without changing it."""
 
-    def __init__(self, target: PostgresqlTarget) -> None:
+    def __init__(self, target: Target) -> None:
         self._target = target
         self.marker = Marker(target).read()
         self.tables = target.tables()
@@ -86,18 +69,18 @@ class TargetState:
             names = ", ".join(filled[:5]) + (f" and {len(filled) - 5} more" if len(filled) > 5 else "")
             self.sentence = f"{place} already holds another installation's data (rows in {names})"
             return "foreign"
-        if self.revision is None and not set(self.tables) >= _AIRFLOW:
+        # A migrate that was killed may have made tables and no revision; where a server cannot undo that, not even all of them.
+        if self.revision is None and not set(self.tables) <= TABLES_2 | TABLES_3:
             self.sentence = f"{place} has tables that are not Airflow's ({', '.join(self.tables[:5])})"
             return "foreign"
         self.sentence = f"{place} has a schema of Airflow without data"
         return "fresh"
 
     def _has_data(self, table: str) -> bool:
-        full = self._target.full(table)
-        if not self._target.value("SELECT has_table_privilege(%s, 'SELECT')", (full,)):
+        if not self._target.may_read(table):
             return True
         more = _SEEDED.get(table, "true")
-        return bool(self._target.value(f"SELECT EXISTS (SELECT 1 FROM {full} WHERE {more})"))
+        return bool(self._target.value(f"SELECT EXISTS (SELECT 1 FROM {self._target.full(table)} WHERE {more})"))
 
     def as_dict(self) -> dict[str, Any]:
         """The state as the module returns it."""
@@ -121,7 +104,7 @@ def require_fresh(state: TargetState) -> None:
         raise MoveError(f"{_capital(state.sentence)}; nothing is overwritten, choose an empty database.")
 
 
-def reset(target: PostgresqlTarget, state: TargetState, source_name: str) -> dict[str, Any]:
+def reset(target: Target, state: TargetState, source_name: str) -> dict[str, Any]:
     """Drop what is there, when it is our own unfinished move of this source or a schema without data."""
     if state.name in ("switched", "foreign"):
         raise MoveError(f"{_capital(state.sentence)}; it is not dropped, choose an empty database.")
@@ -133,32 +116,29 @@ def reset(target: PostgresqlTarget, state: TargetState, source_name: str) -> dic
     if state.name != "empty":
         _wait_until_nobody_else_is_there(target)
         target.lock()
-        for table in state.tables:
-            target.run(f"DROP TABLE IF EXISTS {target.full(table)} CASCADE")
-        for kind, name in target.rows(_LEFTOVERS, (quoted(target.schema),)):
-            target.run(f"DROP {kind} IF EXISTS {target.full(name)} CASCADE")
-        target.run(f"DROP SCHEMA IF EXISTS {KEPT_SCHEMA} CASCADE")
+        target.drop_everything()
         target.commit()
     return {"changed": state.name != "empty", "dropped": dropped}
 
 
-def _wait_until_nobody_else_is_there(target: PostgresqlTarget) -> None:
+def _wait_until_nobody_else_is_there(target: Target) -> None:
     """A session of a run that was killed goes by itself; one that stays, of Airflow's own role, is a daemon that uses the database."""
     deadline = time.monotonic() + SESSIONS_TIMEOUT
     while True:
-        sessions = target.rows(_OTHER_SESSIONS)
+        sessions = target.sessions()
         if not sessions:
             return
         if time.monotonic() > deadline:
-            names = ", ".join(f"{user} from {address} ({application or 'no name'})" for user, address, application in sessions[:5])
-            raise MoveError(f"{target.place} is in use by {names}; it is not dropped: end these sessions, or choose another database.")
-        # Statistics are read once per transaction.
-        target.commit()
+            raise MoveError(
+                f"{target.place} is in use by {', '.join(sessions[:5])}; it is not dropped: end these sessions, or choose another database."
+            )
         time.sleep(SESSIONS_PAUSE)
 
 
-def set_switched(target: PostgresqlTarget, state: TargetState) -> dict[str, Any]:
+def set_switched(target: Target, state: TargetState) -> dict[str, Any]:
     """Mark the move as the one in service. Without a marker, which somebody removed, there is nothing to mark."""
+    if state.marker is not None and state.marker["phase"] == "started":
+        raise MoveError(f"{_capital(state.sentence)}, not even to a whole copy; run the phase reset, then migrate and copy again.")
     changed = state.marker is not None and state.marker["phase"] != "switched"
     if changed:
         Marker(target).advance("switched")

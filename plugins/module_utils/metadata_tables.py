@@ -9,6 +9,9 @@ The copy itself asks the target's catalogue; a test compares these names with wh
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import ColumnType, SourceColumn
 
 
 def _words(text: str) -> frozenset[str]:
@@ -65,3 +68,41 @@ JSONB_COLUMNS = frozenset(
 def known_tables(present: Iterable[str]) -> frozenset[str]:
     """The tables of the line a database belongs to."""
     return TABLES_2 if "dataset" in present else TABLES_3
+
+
+# On MySQL text and binary data without a length hold 64 KiB, but for these columns; asset's names are of a character set of their own.
+MYSQL_TEXT_SIZE = 65_535
+MYSQL_SIZES = {
+    ("asset_state_store", "value"): 16_777_215,
+    ("dag_code", "source_code"): 16_777_215,
+    ("task_state_store", "value"): 16_777_215,
+    ("variable", "val"): 16_777_215,
+    ("xcom", "value"): None,
+}
+# MySQL's TIMESTAMP, which Airflow uses for points in time.
+MYSQL_MOMENTS = ("1970-01-01 00:00:01.000000", "2038-01-19 03:14:07.499999")
+
+
+def expected_type(engine: str, table: str, column: SourceColumn) -> ColumnType | None:
+    """What Airflow makes of a column of the source on the target's engine, None for a type that Airflow does not use."""
+    kind = column.type
+    if kind is None:
+        return None
+    if engine == "MySQL":
+        return _on_mysql(table, column.name, kind)
+    if kind.kind == "json" and (table, column.name) in JSONB_COLUMNS:
+        return ColumnType("jsonb")
+    return kind
+
+
+def _on_mysql(table: str, column: str, kind: ColumnType) -> ColumnType:
+    if kind.kind in ("json", "jsonb"):
+        return ColumnType("jsonb", engine="MySQL")
+    if kind.kind == "timestamptz":
+        return ColumnType("timestamptz", moments=MYSQL_MOMENTS, engine="MySQL")
+    if kind.kind == "timestamp":
+        return ColumnType("timestamp", fraction=0, engine="MySQL")
+    if kind.kind == "float":
+        return ColumnType("single", engine="MySQL")
+    size = MYSQL_SIZES.get((table, column), MYSQL_TEXT_SIZE) if kind.kind == "bytes" or (kind.kind == "text" and not kind.length) else None
+    return replace(kind, size=size, engine="MySQL")

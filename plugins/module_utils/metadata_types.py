@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,17 +26,22 @@ class RefusedValue(ValueError):
 class ColumnType:
     """What a target column can hold."""
 
-    kind: str  # boolean integer float numeric text timestamp timestamptz json jsonb uuid bytes
-    length: int | None = None
-    bits: int = 32
+    kind: str  # boolean integer float single numeric text timestamp timestamptz json jsonb uuid bytes
+    length: int | None = None  # characters of text
+    bits: int = 32  # of a whole or floating number
+    size: int | None = None  # bytes of text or binary data
+    charset: str = ""  # MySQL's name of what text is made of, where that is not all of Unicode
+    fraction: int = 6  # digits of a second
+    moments: tuple[str, str] | None = None  # the first and the last point in time
+    engine: str = "PostgreSQL"
 
 
 @dataclass(frozen=True)
 class SourceColumn:
-    """A column of the source, with its declared type."""
+    """A column of the source. Its type is what Airflow makes of it on PostgreSQL, None for a type Airflow does not use."""
 
     name: str
-    declared: str
+    type: ColumnType | None
     key: bool
 
 
@@ -51,6 +56,11 @@ class SourceTable:
     def names(self) -> list[str]:
         """The names of the columns, in their order."""
         return [column.name for column in self.columns]
+
+    @property
+    def keys(self) -> list[str]:
+        """The names of the columns of the primary key."""
+        return [column.name for column in self.columns if column.key]
 
 
 @dataclass(frozen=True)
@@ -72,18 +82,33 @@ class CopiedTable:
 
 
 @dataclass(frozen=True)
-class Definition:
-    """A constraint or index: how it is dropped and how exactly it is made again."""
+class Loading:
+    """A table that is to be loaded."""
 
     name: str
-    drop: str
-    create: str
+    columns: dict[str, ColumnType]
+    last_number: int = 0  # the highest number that the source has given to a row
 
 
 class Source(Protocol):
-    """A metadata database that is read; a second engine implements this."""
+    """A metadata database that is read, in one state of it, and never written.
 
-    path: str
+    Values come as SQLAlchemy stores them in SQLite: 0 and 1, numbers, text (timestamps, UUIDs and JSON documents too), and bytes.
+    """
+
+    place: str
+    """The database as a message names it."""
+    error: type[Exception]
+    """What its driver raises."""
+
+    def unreadable(self, error: Exception) -> MoveError:
+        """The driver's error in one sentence, without the values in it."""
+
+    def lenient(self, error: Exception) -> Source | None:
+        """The same database, with text that is not UTF-8 kept as surrogates, when that is what the error is about."""
+
+    def damage(self) -> str | None:
+        """What keeps the database from being read to its end, where it can tell."""
 
     def tables(self) -> list[SourceTable]:
         """Every table of the database."""
@@ -94,66 +119,61 @@ class Source(Protocol):
     def count(self, table: str) -> int:
         """The number of rows."""
 
+    def has_values(self, table: str, column: str) -> bool:
+        """Whether a column holds anything but NULL."""
+
     def batches(self, table: SourceTable, columns: list[str]) -> Iterator[list[tuple[Any, ...]]]:
         """The rows in batches of bounded size."""
 
     def last_number(self, table: str) -> int:
         """The highest number given to a row of a table that gives none twice, 0 without one."""
 
-    def storage_classes(self, table: str, column: str) -> set[str]:
-        """The kinds (integer, real, text, blob) of the values in a column, empty when all are NULL."""
+    def kept_type(self, table: str, column: SourceColumn) -> ColumnType:
+        """What holds the values of a column that Airflow does not know."""
+
+    def query(self, sql: str) -> Iterable[tuple[Any, ...]]:
+        """The rows of a small result."""
+
+    def orphans(self) -> Iterator[tuple[str, str, int, list[str]]]:
+        """Rows without the row a foreign key names: table, parent table, how many, and up to three rows."""
+
+    def close(self) -> None:
+        """Leave the database alone."""
 
 
-class Target(Protocol):
-    """A metadata database that is written, in one transaction until commit; a second engine implements this."""
+# A batch ends at this many rows, or earlier when its long values reach this many characters.
+BATCH_ROWS = 500
+BATCH_SIZE = 4_000_000
 
-    place: str
-    error: type[Exception]
 
-    def tables(self, schema: str | None = None) -> list[str]:
-        """The tables of the schema Airflow uses, or of another one."""
+def batched(rows: Iterable[tuple[Any, ...]], columns: Iterable[ColumnType | None]) -> Iterator[list[tuple[Any, ...]]]:
+    """Rows with these columns in batches of bounded size."""
+    long = [index for index, column in enumerate(columns) if _is_long(column)]
+    batch: list[tuple[Any, ...]] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        for index in long:
+            value = row[index]
+            if type(value) in (str, bytes):
+                size += len(value)
+        if len(batch) >= BATCH_ROWS or size >= BATCH_SIZE:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
-    def columns(self, table: str, schema: str | None = None) -> list[TargetColumn]:
-        """The columns of a table."""
 
-    def revision(self, version_table: str) -> str | None:
-        """The revision in a version table, None without one."""
+def _is_long(column: ColumnType | None) -> bool:
+    return column is None or (column.kind in ("text", "json", "jsonb", "bytes") and (column.length or 5000) >= 5000)
 
-    def begin(self) -> None:
-        """Keep everybody else out until the end of the transaction."""
 
-    def definitions(self, tables: list[str]) -> list[Definition]:
-        """Foreign keys, unique constraints and indexes but primary keys, in the order in which they are dropped."""
+def describe_key(names: Iterable[str], values: Iterable[Any]) -> str:
+    """A primary key as a message shows it: name=value, ..."""
+    return ", ".join(f"{name}={_short(value)}" for name, value in zip(names, values))
 
-    def run(self, sql: str, parameters: tuple[Any, ...] | None = None) -> int:
-        """Run a statement and tell how many rows it touched."""
 
-    def empty(self, tables: list[str]) -> None:
-        """Empty tables, all at once."""
-
-    def make_kept(self, table: str, columns: dict[str, ColumnType]) -> None:
-        """Make a table for rows that Airflow does not know."""
-
-    def load(self, table: str, columns: list[str], lines: Iterable[bytes], schema: str | None = None) -> None:
-        """Bulk-load pieces of canonical lines into an empty table."""
-
-    def read(self, table: str, columns: list[str], sink: Callable[[list[bytes]], None], schema: str | None = None) -> None:
-        """Give every row as a canonical line to the sink."""
-
-    def sequences(self) -> list[tuple[str, str, str]]:
-        """Every sequence with the table and column it numbers."""
-
-    def set_sequence(self, sequence: str, table: str, column: str, at_least: int) -> int:
-        """Let a sequence go on behind the rows that are there; tells the last number used."""
-
-    def failure(self, error: Exception) -> str:
-        """A driver's error in words, without the values in it."""
-
-    def commit(self) -> None:
-        """End the transaction and keep it."""
-
-    def rollback(self) -> None:
-        """End the transaction as if it had never been."""
-
-    def analyze(self, tables: list[str]) -> None:
-        """Let the planner know the new rows."""
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    text = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_json import canonical_json, without_constants
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_losses import (
     EMPTY_PICKLES,
     REVISION_BEFORE,
@@ -19,28 +20,28 @@ from ansible_collections.updraft.airflow.plugins.module_utils.metadata_losses im
     table_change,
 )
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_marker import Marker
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_postgresql import PostgresqlTarget, quoted
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_runs import count_unfinished
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_target import Target
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import (
     KEPT_SCHEMA,
     VERSION_TABLES,
+    ColumnType,
     MoveError,
     RefusedValue,
 )
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_values import (
-    NULL,
-    Digest,
-    canonical_json,
-    unescape,
-    without_constants,
-)
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_values import NULL, Digest, unescape
 
 KEPT_CONF = "dag_run_conf"
 XCOM_KEY = ["dag_run_id", "task_id", "map_index", "key"]
+# How the migration finds numbers that JSON does not know.
+_MIGRATED_CONSTANT = {
+    engine: re.compile(rf"([:,\[]{blank}*|^)(?:NaN|-?Infinity)(?={blank}*[,}}\]]|$)")
+    for engine, blank in (("PostgreSQL", r"\s"), ("MySQL", " "))
+}
 _NUL_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
-def converted_xcom(value: bytes) -> str | None:
+def converted_xcom(value: bytes, engine: str) -> str | None:
     """What the migration makes of an XCom, canonical; None when it is a pickle; refuses what would abort the migration."""
     if not value:
         raise RefusedValue("an XCom of zero bytes, which aborts Airflow's migration")
@@ -52,7 +53,11 @@ def converted_xcom(value: bytes) -> str | None:
         raise RefusedValue("an XCom that is neither a pickle nor UTF-8, which aborts Airflow's migration") from None
     if "\0" in text:
         raise RefusedValue("an XCom with a NUL byte, which aborts Airflow's migration")
-    return canonical_json(without_constants(without_nul(text))[0])
+    plain = without_nul(text)
+    document, found = without_constants(plain)
+    if found and _MIGRATED_CONSTANT[engine].sub(r"\1null", plain) != document:
+        raise RefusedValue("an XCom with NaN or Infinity where Airflow's migration does not find it")
+    return canonical_json(document, engine)
 
 
 def without_nul(text: str) -> str:
@@ -63,55 +68,51 @@ def without_nul(text: str) -> str:
 class Fingerprints:
     """Digests of tables as they are now, and of what they must be after the migration."""
 
-    def __init__(self, target: PostgresqlTarget) -> None:
+    def __init__(self, target: Target) -> None:
         self._target = target
 
     def table(self, table: str, columns: Iterable[str], bound: int | None) -> str:
         """The digest before the migration, of what the values must be after it."""
-        changes = column_changes(table)
-        expressions = []
+        changes, kinds = column_changes(table), self._kinds(table)
+        values = []
         for column in columns:
             change = changes.get(column)
             if change is None or not change.is_gone:
-                expressions.append((change.before if change else "{}").replace("{}", f"t.{quoted(column)}"))
-        return self._digest(table, "", expressions, bound)
+                template = change.before if change else "{}"
+                values.append((template.replace("{}", f"t.{self._target.quoted(column)}"), kinds[column]))
+        return self._digest(table, "", values, bound)
 
     def migrated(self, table: str, columns: Iterable[str], bound: int | None) -> str:
         """The digest after the migration, of the same values where they are now."""
         name, changes = self.name_after(table), column_changes(table)
-        present = {column.name for column in self._target.columns(name)}
-        expressions, joined = [], False
+        kinds = self._kinds(name)
+        values, joined = [], False
         for column in columns:
             change = changes.get(column) or ColumnChange(table, column, "", "", to=column)
             if change.is_gone:
                 continue
-            if change.is_joined and column not in present:
-                expressions.append(change.after)
+            if change.is_joined and column not in kinds:
+                values.append((change.after, "text"))
                 joined = True
                 continue
-            now = change.to if change.to in present else column
-            if now not in present:
+            now = change.to if change.to in kinds else column
+            if now not in kinds:
                 raise MoveError(f"The column {table}.{column} is gone, which Airflow's migration does not do on purpose.")
             template = change.after if change.after and not change.is_joined else "{}"
-            expressions.append(template.replace("{}", f"t.{quoted(now)}"))
-        join = table_change(table).join.format(schema=quoted(self._target.schema)) if joined else ""
-        return self._digest(name, join, expressions, bound)
+            values.append((template.replace("{}", f"t.{self._target.quoted(now)}"), kinds[now]))
+        join = table_change(table).join.format(task_instance=self._target.full("task_instance")) if joined else ""
+        return self._digest(name, join, values, bound)
+
+    def _kinds(self, table: str) -> dict[str, str]:
+        return {column.name: column.type.kind for column in self._target.columns(table)}
 
     def name_after(self, table: str) -> str:
         """The table's name now: the new one once it exists."""
         to = table_change(table).to
         return to if to and to in self._target.tables() else table
 
-    def _digest(self, table: str, join: str, expressions: list[str], bound: int | None) -> str:
-        fields = ", ".join(f"({expression})::text" for expression in expressions)
-        where = f"WHERE t.id <= {int(bound)}" if bound is not None else ""
-        return str(
-            self._target.value(
-                "SELECT count(*) || ':' || coalesce(sum(('x' || left(h, 16))::bit(64)::bigint::numeric), 0)"
-                " || ':' || coalesce(sum(('x' || right(h, 16))::bit(64)::bigint::numeric), 0)"
-                f" FROM (SELECT md5(ROW({fields})::text) AS h FROM {self._target.full(table)} t {join} {where}) q"
-            )
-        )
+    def _digest(self, table: str, join: str, values: list[tuple[str, str]], bound: int | None) -> str:
+        return self._target.digest(table, join, values, f"WHERE t.id <= {int(bound)}" if bound is not None else "")
 
     def bound(self, table: str) -> int | None:
         """The highest number of a numbered table: later rows are Airflow's own additions, not losses."""
@@ -132,26 +133,29 @@ class Fingerprints:
                 elif migrated:
                     document = canonical_json(unescape(value))
                 else:
-                    document = converted_xcom(bytes.fromhex(value[3:]))
+                    document = converted_xcom(bytes.fromhex(value[3:]), self._target.engine)
                 if document is None:
                     pickles.add([line])
                 else:
                     documents.add(["\t".join([*key, document]).encode()])
 
-        columns = [*XCOM_KEY, "value"]
-        self._target.read("xcom", columns, sort)
+        self._target.read("xcom", self._xcom_columns("xcom"), sort)
         if migrated and "_xcom_archive" in self._target.tables():
-            self._target.read("_xcom_archive", columns, pickles.add)
+            self._target.read("_xcom_archive", self._xcom_columns("_xcom_archive"), pickles.add)
         return {
             "documents": [documents.rows, documents.hexdigest()],
             "pickles": [pickles.rows, pickles.hexdigest()],
         }
 
+    def _xcom_columns(self, table: str) -> dict[str, ColumnType]:
+        types = {column.name: column.type for column in self._target.columns(table)}
+        return {name: types[name] for name in (*XCOM_KEY, "value")}
+
 
 class Upgrade:
     """The two phases around the migration."""
 
-    def __init__(self, target: PostgresqlTarget) -> None:
+    def __init__(self, target: Target) -> None:
         self._target = target
         self._marker = Marker(target)
         self._fingerprints = Fingerprints(target)
@@ -191,7 +195,7 @@ class Upgrade:
         full = self._target.full(name, KEPT_SCHEMA)
         self._target.run(f"DROP TABLE IF EXISTS {full}")
         if name == KEPT_CONF:
-            empty = ", ".join("'\\x" + item.replace(" ", "") + "'::bytea" for item in EMPTY_PICKLES)
+            empty = ", ".join(self._target.binary(item.replace(" ", "")) for item in EMPTY_PICKLES)
             query = f"SELECT id, dag_id, run_id, conf FROM {self._target.full('dag_run')} WHERE conf IS NOT NULL AND conf NOT IN ({empty})"
         else:
             query = f"SELECT * FROM {self._target.full(name)}"
@@ -243,16 +247,14 @@ class Upgrade:
 
     def _prune_conf(self) -> None:
         """Keep only those confs that the migration could not turn into JSON."""
-        self._target.run(
-            f"DELETE FROM {self._target.full(KEPT_CONF, KEPT_SCHEMA)} k USING {self._target.full('dag_run')} r"
-            " WHERE r.id = k.id AND r.conf IS NOT NULL"
-        )
+        converted = f"SELECT r.id FROM {self._target.full('dag_run')} r WHERE r.conf IS NOT NULL"
+        self._target.run(f"DELETE FROM {self._target.full(KEPT_CONF, KEPT_SCHEMA)} WHERE id IN ({converted})")
 
 
 class Comparison:
     """Every recorded table against what it is now."""
 
-    def __init__(self, target: PostgresqlTarget, fingerprints: Fingerprints, record: dict[str, Any]) -> None:
+    def __init__(self, target: Target, fingerprints: Fingerprints, record: dict[str, Any]) -> None:
         self._target = target
         self._fingerprints = fingerprints
         self._record = record

@@ -3,24 +3,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Turns raw column values into canonical lines, and digests lines.
 
-The canonical line of a row is the text PostgreSQL itself writes for it with COPY TO (session time zone UTC). The
-source's values are brought into that form by the type of the target's column, so that one text serves three purposes:
-it is loaded, it is digested on its way, and what the server writes afterwards must have the same digest.
-Only jsonb is written differently by the server than it was sent; for it both sides digest a canonical document.
+The canonical line of a row is the text PostgreSQL itself writes for it with COPY TO (session time zone UTC). A value is brought into that
+form by the type of the target's column, so that one text serves three purposes: it is loaded, it is digested on its way, and what the
+server gives afterwards must have the same digest. JSON documents are written differently by each server; both sides digest a canonical
+one. Nothing in a line depends on the engine: one table has one digest on any of them, unless a value was changed on purpose.
 """
 
 from __future__ import annotations
 
-import functools
-import json
 import math
 import re
+import struct
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
 
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_json import canonical_json, check_json, without_constants
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import ColumnType, RefusedValue
 
 NULL = "\\N"
@@ -28,14 +28,13 @@ NULL = "\\N"
 MAX_BYTES = 250_000_000
 
 _ESCAPES = {"\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "\\": "\\\\"}
-_UNESCAPES = {value[1]: key for key, value in _ESCAPES.items()}
+# PostgreSQL holds no NUL character; MySQL does.
+_UNESCAPES = {"0": "\0", **{value[1]: key for key, value in _ESCAPES.items()}}
 _ESCAPABLE = re.compile(r"[\\\b\f\n\r\t\v]")
 _ESCAPED = re.compile(r"\\(.)")
 _HEX32 = re.compile(r"[0-9a-f]{32}")
 _DAY_OR_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d:\d\d(?:\.\d{6})?)?", re.ASCII)
 _MOMENTS = re.compile(r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}(?:\n|$))+", re.ASCII)
-_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity|NaN', re.DOTALL)
-_JSON_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -44,10 +43,12 @@ def has_surrogate(value: Any) -> bool:
     return isinstance(value, str) and not value.isascii() and _SURROGATE.search(value) is not None
 
 
-def escape(text: str) -> str:
+def escape(text: str, engine: str = "PostgreSQL") -> str:
     """The text as a field of a line."""
     if "\0" in text:
-        raise RefusedValue("text with a NUL character, which PostgreSQL cannot hold")
+        if engine == "PostgreSQL":
+            raise RefusedValue("text with a NUL character, which PostgreSQL cannot hold")
+        return escape_all(text).replace("\0", "\\0")
     return escape_all(text) if _ESCAPABLE.search(text) else text
 
 
@@ -81,77 +82,25 @@ def format_float(value: float) -> str:
     return f"{'-' if sign else ''}{text[0]}{fraction}e{'-' if power < 0 else '+'}{abs(power):02d}"
 
 
-def _number(text: str) -> Any:
-    """A number of a JSON document with a fraction, wrapped so that it cannot be mistaken for a string."""
-    mantissa, _letter, power = text.lower().partition("e")
-    if len(mantissa) > 16_000 or (power and abs(int(power)) > 16_000):
-        raise RefusedValue("a JSON number with too many digits for PostgreSQL")
-    number = format(Decimal(text), "f")
-    if "." not in number and len(number) < 4000:
-        return int(number)
-    return {"\0": number.lstrip("-") if not number.strip("-0.") else number}
-
-
-def _constant(text: str) -> Any:
-    raise RefusedValue(f"a JSON document with {text}, which is not JSON")
-
-
-_STRICT = json.JSONDecoder(parse_float=_number, parse_int=_number, parse_constant=_constant)
-_PLAIN = json.JSONDecoder()
-
-
-def _decode(decoder: json.JSONDecoder, text: str) -> Any:
-    try:
-        return decoder.decode(text)
-    except RecursionError:
-        raise RefusedValue("a JSON document nested too deeply") from None
-    except RefusedValue:
-        raise
-    except ValueError as error:
-        raise RefusedValue(f"text that is not JSON ({error})") from None
-
-
-def canonical_json(text: str) -> str:
-    """One text for all spellings of a document that are equal as jsonb; refuses what jsonb cannot hold."""
-    # Short documents repeat themselves, and every one is needed twice: when it is sent and when it is digested.
-    return _canonical_short(text) if len(text) < 500 else _canonical_json(text)
-
-
-def _canonical_json(text: str) -> str:
-    if "\\u0000" in text and _JSON_NUL.search(text):
-        raise RefusedValue("a JSON document with a NUL character, which PostgreSQL cannot hold")
-    canonical = json.dumps(_decode(_STRICT, text), sort_keys=True, ensure_ascii=False)
-    if _SURROGATE.search(canonical):
-        raise RefusedValue("a JSON document with half of a surrogate pair, which PostgreSQL cannot hold")
-    return canonical
-
-
-_canonical_short = functools.lru_cache(maxsize=4096)(_canonical_json)
-
-
-def without_constants(text: str) -> tuple[str, bool]:
-    """The document with NaN and Infinity written as null, and whether there were any."""
-    if "NaN" not in text and "Infinity" not in text:
-        return text, False
-    found = False
-
-    def replace(match: re.Match[str]) -> str:
-        nonlocal found
-        token = match.group()
-        if token.startswith('"'):
-            return token
-        found = True
-        return "null"
-
-    return _JSON_TOKEN.sub(replace, text), found
+def single_precision(value: float) -> float:
+    """The number with the fewest digits that is the same one in single precision."""
+    packed = struct.pack("f", value)
+    for digits in range(6, 9):
+        shorter = float(f"{value:.{digits}g}")
+        if struct.pack("f", shorter) == packed:
+            return shorter
+    return float(f"{struct.unpack('f', packed)[0]:.9g}")
 
 
 class Encoder:
-    """Turns the values of one column into fields of canonical lines."""
+    """Turns the values of one column into fields of canonical lines, and counts those that do not stay what they are."""
+
+    change = ""
+    """What becomes of them, as a message tells it."""
 
     def __init__(self, column: ColumnType) -> None:
         self.column = column
-        self.replaced = 0
+        self.changed = 0
 
     def one(self, value: Any) -> str:
         """The field of a value that is not NULL; raises RefusedValue."""
@@ -165,6 +114,10 @@ class Encoder:
     def canonical(self, field: str) -> str:
         """The field as it is digested."""
         return field
+
+    def note(self, table: str, column: str) -> str:
+        """The sentence about the changed values."""
+        return f"{self.changed} values of {table}.{column} {self.change}."
 
 
 _BOOLEANS = {0: "f", 1: "t", None: NULL}
@@ -216,23 +169,45 @@ class FloatEncoder(Encoder):
 
     def one(self, value: Any) -> str:
         """See Encoder."""
+        return format_float(self.number(value))
+
+    def number(self, value: Any) -> float:
+        """The value as a number."""
         if type(value) not in (int, float):
             raise RefusedValue(f"{_shown(value)} in a column of numbers")
-        return format_float(float(value))
+        if self.column.engine == "MySQL" and not math.isfinite(value):
+            raise RefusedValue(f"{_shown(value)}, which MySQL cannot hold")
+        return float(value)
 
 
-class NumericEncoder(Encoder):
-    """Decimal numbers; SQLite has none, so they come as whole or floating ones."""
+class SingleEncoder(FloatEncoder):
+    """Single precision numbers: MySQL's FLOAT, which Airflow uses there."""
+
+    change = "have more than the seven digits that MySQL's FLOAT holds; they are rounded"
 
     def one(self, value: Any) -> str:
         """See Encoder."""
-        if type(value) not in (int, float) or not math.isfinite(value):
+        number = self.number(value)
+        try:
+            rounded = single_precision(number)
+        except OverflowError:
+            raise RefusedValue(f"the number {value}, outside the range of single precision") from None
+        self.changed += rounded != number
+        return format_float(rounded)
+
+
+class NumericEncoder(Encoder):
+    """Decimal numbers; SQLite has none, so they come from there as whole or floating ones."""
+
+    def one(self, value: Any) -> str:
+        """See Encoder."""
+        if type(value) not in (int, float, Decimal) or not math.isfinite(value):
             raise RefusedValue(f"{_shown(value)} in a column of decimal numbers")
-        return format(Decimal(repr(value)), "f")
+        return format(value if type(value) is Decimal else Decimal(repr(value)), "f")
 
 
 class TextEncoder(Encoder):
-    """Text, with the length the column allows, in characters."""
+    """Text, with the length in characters and the size in bytes that the column allows."""
 
     def one(self, value: Any) -> str:
         """See Encoder."""
@@ -241,8 +216,12 @@ class TextEncoder(Encoder):
         if self.column.length is not None and len(value) > self.column.length:
             raise RefusedValue(f"text of {len(value)} characters where {self.column.length} are allowed")
         if len(value) > MAX_BYTES:
-            raise RefusedValue(f"text of {len(value)} characters, too long for PostgreSQL")
-        return escape(value)
+            raise RefusedValue(f"text of {len(value)} characters, too long for {self.column.engine}")
+        if self.column.size is not None and len(value) * 4 > self.column.size and _size(value) > self.column.size:
+            raise RefusedValue(f"text of {_size(value)} bytes where {self.column.engine} allows {self.column.size}")
+        if self.column.charset and not value.isascii() and not _fits(value, self.column.charset):
+            raise RefusedValue(f"text with a character that MySQL's character set {self.column.charset} does not have")
+        return escape(value, self.column.engine)
 
     def many(self, values: Sequence[Any]) -> Sequence[str]:
         """See Encoder; special characters are escaped in all values at once."""
@@ -253,8 +232,9 @@ class TextEncoder(Encoder):
             together = "\0".join(present)
         except TypeError:
             return super().many(values)
-        longest = self.column.length if self.column.length is not None else MAX_BYTES
-        if together.count("\0") >= len(present) or max(map(len, present)) > longest:
+        if together.count("\0") >= len(present) or max(map(len, present)) > self._plain_length():
+            return super().many(values)
+        if self.column.charset and not together.isascii():
             return super().many(values)
         if _ESCAPABLE.search(together):
             present = escape_all(together).split("\0")
@@ -263,9 +243,16 @@ class TextEncoder(Encoder):
         fields = iter(present)
         return [NULL if value is None else next(fields) for value in values]
 
+    def _plain_length(self) -> int:
+        """Characters that fit whatever they are."""
+        size = MAX_BYTES if self.column.size is None else self.column.size // 4
+        return size if self.column.length is None else min(size, self.column.length)
+
 
 class TimestampEncoder(Encoder):
     """Points in time, which Airflow stores in SQLite as text in UTC."""
+
+    change = "have a fraction of a second, which MySQL's column does not hold; it is cut off"
 
     def __init__(self, column: ColumnType) -> None:
         super().__init__(column)
@@ -280,23 +267,60 @@ class TimestampEncoder(Encoder):
         if _DAY_OR_TIME.fullmatch(text) is None:
             raise RefusedValue(f"{_shown(value)} in a column of timestamps")
         try:
-            moment = datetime.fromisoformat(text).isoformat(" ")
+            moment = datetime.fromisoformat(text).isoformat(" ", "microseconds")
         except ValueError:
             raise RefusedValue(f"{_shown(value)} in a column of timestamps") from None
-        return (moment.rstrip("0") if len(moment) > 19 else moment) + self.zone
+        if self.column.moments and not self.column.moments[0] <= moment <= self.column.moments[1]:
+            raise RefusedValue(f"a timestamp of the year {moment[:4]}, outside the range of MySQL's column")
+        if not self.column.fraction and not moment.endswith(_WHOLE):
+            self.changed += 1
+            moment = moment[:19] + _WHOLE
+        return _shortened(moment) + self.zone
 
     def many(self, values: Sequence[Any]) -> Sequence[str]:
         """See Encoder; the form SQLAlchemy writes is checked in all values at once."""
         present = [value for value in values if value is not None]
         try:
-            if _MOMENTS.fullmatch("\n".join(present)) is None:
+            if _MOMENTS.fullmatch("\n".join(present)) is None or not self._all_fit(present):
                 return super().many(values)
             for value in present:
                 datetime.fromisoformat(value)
         except (TypeError, ValueError):
             return super().many(values)
         zone = self.zone
-        return [NULL if value is None else (value[:19] if value.endswith(".000000") else value.rstrip("0")) + zone for value in values]
+        return [NULL if value is None else _shortened(value) + zone for value in values]
+
+    def _all_fit(self, moments: list[str]) -> bool:
+        known = self.column.moments
+        return self.column.fraction == 6 and (known is None or (known[0] <= min(moments) and max(moments) <= known[1]))
+
+
+_WHOLE = ".000000"
+
+
+def _shortened(moment: str) -> str:
+    """Without zeros at the end of the fraction, as PostgreSQL writes it."""
+    return moment[:19] if moment.endswith(_WHOLE) else moment.rstrip("0")
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _fits(text: str, charset: str) -> bool:
+    """Whether MySQL's character set has all characters of a text."""
+    if charset == "utf8mb3":
+        return max(text) <= "\uffff"
+    try:
+        text.translate(_LATIN1_CONTROLS).encode(_CODECS[charset])
+    except (KeyError, UnicodeEncodeError):
+        return False
+    return True
+
+
+# MySQL's latin1 is Windows' code page 1252, with control characters where that has nothing.
+_CODECS = {"latin1": "cp1252", "ascii": "ascii"}
+_LATIN1_CONTROLS = dict.fromkeys((0x81, 0x8D, 0x8F, 0x90, 0x9D))
 
 
 class UuidEncoder(Encoder):
@@ -318,12 +342,16 @@ class BytesEncoder(Encoder):
         if not isinstance(value, bytes):
             raise RefusedValue(f"{_shown(value)} in a column of binary data")
         if len(value) > MAX_BYTES:
-            raise RefusedValue(f"binary data of {len(value)} bytes, too long for PostgreSQL")
+            raise RefusedValue(f"binary data of {len(value)} bytes, too long for {self.column.engine}")
+        if self.column.size is not None and len(value) > self.column.size:
+            raise RefusedValue(f"binary data of {len(value)} bytes where {self.column.engine} allows {self.column.size}")
         return "\\\\x" + value.hex()
 
 
 class JsonEncoder(Encoder):
-    """JSON documents, whose text PostgreSQL keeps as it is; NaN and Infinity become null and are counted."""
+    """JSON documents, whose text PostgreSQL keeps as it is."""
+
+    change = "hold NaN or Infinity, which JSON does not know; they become null, as Airflow's own upgrade does it"
 
     def text(self, value: Any) -> str:
         """The document's text; SQLite turns a document that is just a number into a number."""
@@ -332,25 +360,15 @@ class JsonEncoder(Encoder):
         if not isinstance(value, str):
             raise RefusedValue(f"{_shown(value)} in a column of JSON documents")
         if len(value) > MAX_BYTES:
-            raise RefusedValue(f"a JSON document of {len(value)} characters, too long for PostgreSQL")
+            raise RefusedValue(f"a JSON document of {len(value)} characters, too long for {self.column.engine}")
         text, found = without_constants(value)
-        self.replaced += found
+        self.changed += found
         return text
 
     def one(self, value: Any) -> str:
         """See Encoder."""
         text = self.text(value)
-        _decode(_PLAIN, text)
-        return escape(text)
-
-
-class JsonbEncoder(JsonEncoder):
-    """JSON documents that PostgreSQL stores taken apart."""
-
-    def one(self, value: Any) -> str:
-        """See Encoder."""
-        text = self.text(value)
-        canonical_json(text)
+        check_json(text)
         return escape(text)
 
     def canonical(self, field: str) -> str:
@@ -358,10 +376,21 @@ class JsonbEncoder(JsonEncoder):
         return field if field == NULL else canonical_json(unescape(field))
 
 
+class DocumentEncoder(JsonEncoder):
+    """JSON documents that the server stores taken apart: PostgreSQL's jsonb and MySQL's json."""
+
+    def one(self, value: Any) -> str:
+        """See Encoder."""
+        text = self.text(value)
+        canonical_json(text, self.column.engine)
+        return escape(text)
+
+
 _ENCODERS: dict[str, type[Encoder]] = {
     "boolean": BooleanEncoder,
     "integer": IntegerEncoder,
     "float": FloatEncoder,
+    "single": SingleEncoder,
     "numeric": NumericEncoder,
     "text": TextEncoder,
     "timestamp": TimestampEncoder,
@@ -369,7 +398,7 @@ _ENCODERS: dict[str, type[Encoder]] = {
     "uuid": UuidEncoder,
     "bytes": BytesEncoder,
     "json": JsonEncoder,
-    "jsonb": JsonbEncoder,
+    "jsonb": DocumentEncoder,
 }
 
 
@@ -405,18 +434,23 @@ class Digest:
         return format(self._sum % (1 << 128), "032x")
 
 
+def encode(encoders: Sequence[Encoder], batch: Sequence[tuple[Any, ...]]) -> list[bytes]:
+    """The lines of a batch; raises RefusedValue."""
+    columns = [encoder.many(values) for encoder, values in zip(encoders, zip(*batch))]
+    return [("\t".join(fields) + "\n").encode() for fields in zip(*columns)]
+
+
 class Lines:
     """Turns batches of rows into lines and digests them."""
 
     def __init__(self, encoders: Sequence[Encoder]) -> None:
         self.encoders = encoders
         self.digest = Digest()
-        self._documents = [index for index, encoder in enumerate(encoders) if isinstance(encoder, JsonbEncoder)]
+        self._documents = [index for index, encoder in enumerate(encoders) if isinstance(encoder, JsonEncoder)]
 
     def encode(self, batch: Sequence[tuple[Any, ...]]) -> list[bytes]:
-        """The lines of a batch; raises RefusedValue."""
-        columns = [encoder.many(values) for encoder, values in zip(self.encoders, zip(*batch))]
-        lines = [("\t".join(fields) + "\n").encode() for fields in zip(*columns)]
+        """The lines of a batch, which are digested too; raises RefusedValue."""
+        lines = encode(self.encoders, batch)
         self.add(lines)
         return lines
 

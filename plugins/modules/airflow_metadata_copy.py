@@ -6,23 +6,30 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: airflow_metadata_copy
-short_description: Move an Airflow metadata database from SQLite to PostgreSQL
+short_description: Move an Airflow metadata database to PostgreSQL or MySQL
 version_added: 0.1.0
 description:
-  - Copies every table of a metadata database in SQLite into a PostgreSQL database whose schema was made by C(airflow db migrate) of the
-    source's own version, in one transaction, and verifies the count and the content of every table from both sides.
+  - Copies every table of a metadata database, in SQLite or on a PostgreSQL or MySQL server, into a database on a PostgreSQL or MySQL server
+    whose schema was made by C(airflow db migrate) of the source's own version, in one transaction, and verifies the count and the content
+    of every table from both sides.
   - Raw column values are copied; no model of Airflow's is involved, so encrypted, pickled and unknown values come out as they went in.
-  - The source is only read. A run that was killed at any point is repaired by the phase V(reset) and running again.
+  - The source is only read, in one state of it. A run that was killed at any point is repaired by the phase V(reset) and running again.
   - Across Airflow 2.11 to 3, the phases V(keep) and V(verify) stand around Airflow's own migration on the server. They keep what it drops
     and refuse any loss that is not documented.
+  - The digest of a table is the same on every engine, unless a note tells what an engine could not hold as it was.
 notes:
   - Run Airflow's migration between V(keep) and V(verify) with C(PGTZ=UTC) in its environment. It turns a timestamp without a time zone
     into one with, and reads it in the zone of the session; where the database's zone is another than UTC, V(verify) notices the shift.
   - Run V(verify) before any daemon of Airflow is started.
+  - MySQL has no schemas inside a database. There the tables of the schema C(airflow_kept) are beside Airflow's own, with names that begin
+    with C(airflow_kept__).
+  - MySQL ends a transaction at every statement that makes or changes a table. What a kill leaves there is known by the move's marker, which
+    is made first, and V(reset) clears it.
 author:
   - the updraft.airflow contributors (@updraft-airflow)
 requirements:
-  - psycopg2 for the Python that runs the module, for every phase but V(inspect). The Airflow environment has it.
+  - psycopg2 or PyMySQL for the Python that runs the module, after the engines of source and target. The Airflow environment has them.
+    Reading an SQLite file alone needs neither.
 attributes:
   check_mode:
     support: full
@@ -33,9 +40,9 @@ attributes:
 options:
   phase:
     description:
-      - V(inspect) reads the source alone, with Python's own sqlite3, and lists its tables and every value that would stop the copy or
-        the migration after it.
-      - V(state) tells what the target holds.
+      - V(inspect) reads the source, and lists its tables and every value that would stop the copy or the migration after it. With
+        O(against_target) it knows the target's own columns.
+      - V(state) tells what the target holds, and what its server lacks for Airflow.
       - V(reset) empties the target again when it holds an unfinished move of the same source or a schema without data.
       - V(copy) copies and verifies.
       - V(keep) copies what Airflow's migration to 3.x drops to the schema C(airflow_kept) and records all tables.
@@ -48,25 +55,70 @@ options:
     required: true
     choices: [inspect, state, reset, copy, keep, verify, resume, switched]
   source:
-    description: The SQLite file. For V(inspect) and V(copy).
+    description: The SQLite file that is the source. For V(inspect) and V(copy), which need either this or O(source_server).
     type: path
+  source_server:
+    description: The database on a server that is the source. For V(inspect) and V(copy).
+    type: dict
+    suboptions:
+      engine:
+        description: Kind of server.
+        type: str
+        choices: [postgresql, mysql]
+        required: true
+      host:
+        description: Its address.
+        type: str
+        required: true
+      port:
+        description: Its port; 5432 for PostgreSQL and 3306 for MySQL unless given.
+        type: int
+      name:
+        description: Name of the database.
+        type: str
+        required: true
+      user:
+        description: Role to log in as.
+        type: str
+        required: true
+      password:
+        description: The role's password.
+        type: str
+      ssl_mode:
+        description: How TLS is used, as O(ssl_mode).
+        type: str
+      ssl_root_cert:
+        description: File of the authorities that may have signed the server's certificate, for the modes that verify it.
+        type: path
   source_name:
     description:
       - What names the installation that is moved, for example its host and path. A target that is marked with another name is never reset.
       - Required for V(reset) and V(copy).
     type: str
   line:
-    description: The line of Airflow that is wanted in the end. With V(3) and a source of 2.11, V(inspect) also checks for what would stop
-      the migration.
+    description:
+      - The line of Airflow that is wanted in the end. With V(3) and a source of 2.11, V(inspect) also checks for what would stop the
+        migration.
     type: int
     choices: [2, 3]
+  against_target:
+    description:
+      - Whether V(inspect) connects to the target, which has its schema already, and looks at what its columns can hold and its server
+        allows.
+        Without it, they are expected to be as Airflow makes them.
+    type: bool
+    default: false
+  engine:
+    description: Kind of the target's server.
+    type: str
+    choices: [postgresql, mysql]
+    default: postgresql
   host:
-    description: Host of the PostgreSQL server. For every phase but V(inspect), like the options below.
+    description: Host of the target's server. For every phase but V(inspect), like the options below.
     type: str
   port:
-    description: Its port.
+    description: Its port; 5432 for PostgreSQL and 3306 for MySQL unless given.
     type: int
-    default: 5432
   database:
     description: The database.
     type: str
@@ -77,7 +129,7 @@ options:
     description: Its password.
     type: str
   ssl_mode:
-    description: How TLS is used.
+    description: How TLS is used, in the words of libpq, for MySQL too.
     type: str
     choices: [disable, allow, prefer, require, verify-ca, verify-full]
     default: prefer
@@ -104,6 +156,24 @@ EXAMPLES = r"""
     password: "{{ password }}"
   vars:
     ansible_python_interpreter: /opt/airflow/venvs/2.11.2/bin/python
+
+- name: Copy it from a server to another
+  updraft.airflow.airflow_metadata_copy:
+    phase: copy
+    source_server:
+      engine: postgresql
+      host: 192.0.2.10
+      name: airflow
+      user: airflow
+      password: "{{ old_password }}"
+    source_name: postgresql://192.0.2.10/airflow
+    engine: mysql
+    host: 192.0.2.20
+    database: airflow
+    user: airflow
+    password: "{{ password }}"
+  vars:
+    ansible_python_interpreter: /opt/airflow/venvs/3.3.2/bin/python
 """
 
 RETURN = r"""
@@ -139,8 +209,10 @@ fab_revision:
   returned: for inspect and state
   type: str
 refusals:
-  description: One sentence for everything that makes the move impossible, with table, column and row.
-  returned: for inspect, and when the copy is refused
+  description:
+    - One sentence for everything that makes the move impossible, with table, column and row.
+    - For V(state) what the target's server lacks for Airflow.
+  returned: for inspect and state, and when the copy is refused
   type: list
   elements: str
 notes:
@@ -205,25 +277,25 @@ dropped:
   elements: str
 """
 
-import sqlite3
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_copy import Copy
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_engines import NAMES, open_source, open_target
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_inspect import Inspection
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_marker import Marker
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_postgresql import Connection, PostgresqlTarget
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_runs import resume
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_sqlite import SqliteSource
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_state import (
     TargetState,
     require_fresh,
     reset,
     set_switched,
 )
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_target import Target
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import MoveError
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_upgrade import Upgrade
 
+SOURCES = ["source", "source_server"]
 TARGET_OPTIONS = ["host", "database", "user", "password"]
 WOULD = {
     "reset": "Would empty the target if it holds an unfinished move or a schema without data.",
@@ -235,23 +307,26 @@ WOULD = {
 }
 
 
-def run_inspect(module: AnsibleModule) -> dict[str, Any]:
+def run_inspect(module: AnsibleModule, target: Target | None = None) -> dict[str, Any]:
     """Read the source."""
-    result = Inspection(module.params["source"], module.params["line"]).run()
+    parameters = module.params
+    source = open_source(parameters["source"], parameters["source_server"])
+    try:
+        result = Inspection(source, parameters["line"], NAMES[parameters["engine"]], target).run()
+    finally:
+        source.close()
     result["msg"] = f"{result['rows']} rows in {len(result['tables'])} tables, {len(result['refusals'])} refusals."
     return {"changed": False, **result}
 
 
-def run_copy(module: AnsibleModule, target: PostgresqlTarget) -> dict[str, Any]:
+def run_copy(module: AnsibleModule, target: Target) -> dict[str, Any]:
     """Copy and verify."""
     require_fresh(TargetState(target))
-    source = SqliteSource(module.params["source"])
+    source = open_source(module.params["source"], module.params["source_server"])
     try:
         result = Copy(source, target, Marker(target), module.params["source_name"]).run()
-    except sqlite3.Error as error:
-        raise MoveError(
-            f"The SQLite database {source.path} cannot be read ({type(error).__name__}); the copy was undone, run the phase inspect."
-        ) from None
+    except source.error as error:
+        raise MoveError(f"The copy was undone, run the phase inspect. {source.unreadable(error)}") from None
     finally:
         source.close()
     if result.get("refusals"):
@@ -260,9 +335,11 @@ def run_copy(module: AnsibleModule, target: PostgresqlTarget) -> dict[str, Any]:
     return {"changed": True, "msg": msg, **result}
 
 
-def run_phase(module: AnsibleModule, target: PostgresqlTarget) -> dict[str, Any]:
+def run_phase(module: AnsibleModule, target: Target) -> dict[str, Any]:
     """Run a phase that looks at the target or changes it."""
     phase = module.params["phase"]
+    if phase == "inspect":
+        return run_inspect(module, target)
     if phase == "copy":
         return run_copy(module, target)
     if phase == "keep":
@@ -273,7 +350,7 @@ def run_phase(module: AnsibleModule, target: PostgresqlTarget) -> dict[str, Any]
         return {"msg": "Unfinished runs can go on.", **resume(target)}
     state = TargetState(target)
     if phase == "state":
-        return {"changed": False, "msg": state.as_dict()["sentence"], **state.as_dict()}
+        return {"changed": False, "msg": state.as_dict()["sentence"], **state.as_dict(), "refusals": target.obstacles(migrates=False)}
     if phase == "reset":
         return {"msg": f"The target was {state.name}.", **reset(target, state, module.params["source_name"])}
     return {"msg": "The move is marked as the one in service.", **set_switched(target, state)}
@@ -282,17 +359,7 @@ def run_phase(module: AnsibleModule, target: PostgresqlTarget) -> dict[str, Any]
 def run_on_target(module: AnsibleModule) -> dict[str, Any]:
     """Connect, run the phase, and leave the target alone again."""
     parameters = module.params
-    target = PostgresqlTarget(
-        Connection(
-            parameters["host"],
-            parameters["port"],
-            parameters["database"],
-            parameters["user"],
-            parameters["password"],
-            parameters["ssl_mode"],
-            parameters["ssl_root_cert"],
-        )
-    )
+    target = open_target(parameters["engine"], {**parameters, "name": parameters["database"]})
     try:
         return run_phase(module, target)
     except target.error as error:
@@ -311,10 +378,25 @@ def main() -> None:
                 "choices": ["inspect", "state", "reset", "copy", "keep", "verify", "resume", "switched"],
             },
             "source": {"type": "path"},
+            "source_server": {
+                "type": "dict",
+                "options": {
+                    "engine": {"type": "str", "required": True, "choices": ["postgresql", "mysql"]},
+                    "host": {"type": "str", "required": True},
+                    "port": {"type": "int"},
+                    "name": {"type": "str", "required": True},
+                    "user": {"type": "str", "required": True},
+                    "password": {"type": "str", "no_log": True},
+                    "ssl_mode": {"type": "str"},
+                    "ssl_root_cert": {"type": "path"},
+                },
+            },
             "source_name": {"type": "str"},
             "line": {"type": "int", "choices": [2, 3]},
+            "against_target": {"type": "bool", "default": False},
+            "engine": {"type": "str", "default": "postgresql", "choices": ["postgresql", "mysql"]},
             "host": {"type": "str"},
-            "port": {"type": "int", "default": 5432},
+            "port": {"type": "int"},
             "database": {"type": "str"},
             "user": {"type": "str"},
             "password": {"type": "str", "no_log": True},
@@ -326,25 +408,28 @@ def main() -> None:
             "ssl_root_cert": {"type": "path"},
         },
         required_if=[
-            ("phase", "inspect", ["source"]),
-            ("phase", "copy", ["source", "source_name", *TARGET_OPTIONS]),
+            ("phase", "inspect", SOURCES, True),
+            ("phase", "copy", SOURCES, True),
+            ("phase", "copy", ["source_name", *TARGET_OPTIONS]),
+            ("against_target", True, TARGET_OPTIONS),
             ("phase", "reset", ["source_name", *TARGET_OPTIONS]),
             *(("phase", phase, TARGET_OPTIONS) for phase in ("state", "keep", "verify", "resume", "switched")),
         ],
+        mutually_exclusive=[SOURCES],
         supports_check_mode=True,
     )
     phase = module.params["phase"]
     try:
-        if phase == "inspect":
+        if phase == "inspect" and not module.params["against_target"]:
             result = run_inspect(module)
-        elif module.check_mode and phase != "state":
+        elif module.check_mode and phase not in ("inspect", "state"):
             result = {"changed": True, "msg": WOULD[phase]}
         else:
             result = run_on_target(module)
     except MoveError as error:
         if not (module.check_mode and phase == "state"):
             module.fail_json(msg=str(error))
-        result = {"changed": False, "state": "unknown", "sentence": str(error), "msg": str(error), "move": None}
+        result = {"changed": False, "state": "unknown", "sentence": str(error), "msg": str(error), "move": None, "refusals": []}
     module.exit_json(**result)
 
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 
 if TYPE_CHECKING:
-    from ansible_collections.updraft.airflow.plugins.module_utils.metadata_postgresql import Connection, PostgresqlTarget
+    from ansible_collections.updraft.airflow.plugins.module_utils.metadata_postgresql import PostgresqlTarget
+    from ansible_collections.updraft.airflow.plugins.module_utils.metadata_target import Connection
 
 # Far from UTC, so that a timestamp that follows the server's or the database's zone is noticed.
 SERVER_ZONE, DATABASE_ZONE = "Asia/Kolkata", "America/New_York"
@@ -57,7 +58,7 @@ class Server:
     def connection(self, database: str) -> Connection:
         """How the module connects."""
         # The collection can be imported only once pytest is configured, which is after conftest.py is read.
-        from ansible_collections.updraft.airflow.plugins.module_utils.metadata_postgresql import Connection
+        from ansible_collections.updraft.airflow.plugins.module_utils.metadata_target import Connection
 
         return Connection("127.0.0.1", self.port, database, USER, PASSWORD, "disable")
 

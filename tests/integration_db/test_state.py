@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.updraft.airflow.plugins.module_utils import metadata_state
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_postgresql import Connection, PostgresqlTarget
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_postgresql import PostgresqlTarget
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_state import TargetState, require_fresh, reset, set_switched
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_target import Connection
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import MoveError
 from metadata_server import PASSWORD, SOURCE_NAME, USER, Made, Server
 

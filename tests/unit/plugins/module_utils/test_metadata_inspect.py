@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_inspect import Inspection
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_losses import REVISION_BEFORE
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_sqlite import SqliteSource
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import MoveError
 
 SCHEMA = f"""
@@ -31,6 +32,14 @@ INSERT INTO dag_run VALUES (1, 'a', '2024-01-01 00:00:00.000000', 1, NULL);
 """
 
 
+def inspected(path: Path, line: int | None = None, engine: str = "PostgreSQL") -> dict[str, Any]:
+    source = SqliteSource(str(path))
+    try:
+        return Inspection(source, line, engine).run()
+    finally:
+        source.close()
+
+
 def look(folder: Path, *statements: Any, line: int | None = None) -> dict[str, Any]:
     path = folder / "airflow.db"
     connection = sqlite3.connect(path)
@@ -39,7 +48,7 @@ def look(folder: Path, *statements: Any, line: int | None = None) -> dict[str, A
         connection.execute(*(statement if isinstance(statement, tuple) else (statement,)))
     connection.commit()
     connection.close()
-    return Inspection(str(path), line).run()
+    return inspected(path, line)
 
 
 def test_a_sound_source_has_no_refusals(tmp_path: Path) -> None:
@@ -164,4 +173,4 @@ def test_a_damaged_file_is_a_sentence(tmp_path: Path) -> None:
     data[4096 * 3 : 4096 * 12] = b"\xff" * (4096 * 9)
     path.write_bytes(data)
     with pytest.raises(MoveError, match="cannot be read to its end"):
-        Inspection(str(path), None).run()
+        inspected(path)

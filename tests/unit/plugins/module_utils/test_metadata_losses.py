@@ -57,11 +57,20 @@ def test_a_table_that_is_not_listed_must_survive_whole() -> None:
         (b"\x80\x04N.", None),
     ],
 )
-def test_what_the_migration_makes_of_an_xcom(value: bytes, document: str | None) -> None:
-    assert converted_xcom(value) == document
+@pytest.mark.parametrize("engine", ["PostgreSQL", "MySQL"])
+def test_what_the_migration_makes_of_an_xcom(engine: str, value: bytes, document: str | None) -> None:
+    assert converted_xcom(value, engine) == document
 
 
+@pytest.mark.parametrize("engine", ["PostgreSQL", "MySQL"])
 @pytest.mark.parametrize("value", [b"", b"\xff", b"{", b'"\\ud800"', b'"\x00"'])
-def test_what_aborts_the_migration_is_refused(value: bytes) -> None:
+def test_what_aborts_the_migration_is_refused(engine: str, value: bytes) -> None:
     with pytest.raises(RefusedValue):
-        converted_xcom(value)
+        converted_xcom(value, engine)
+
+
+@pytest.mark.parametrize("value", [b"[1,\nNaN]", b"[NaN\t]"])
+def test_a_constant_that_the_migration_does_not_find_is_refused(value: bytes) -> None:
+    assert converted_xcom(value, "PostgreSQL") in ("[1, null]", "[null]")
+    with pytest.raises(RefusedValue, match="where Airflow's migration does not find it"):
+        converted_xcom(value, "MySQL")

@@ -9,9 +9,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_kept import kept_columns
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_sqlite import BATCH_ROWS, SqliteSource, expected_type
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import ColumnType, MoveError, SourceTable
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_sqlite import SqliteSource, declared_type
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import BATCH_ROWS, ColumnType, MoveError
 
 
 def make(path: Path, *statements: str) -> Path:
@@ -38,7 +37,7 @@ def make(path: Path, *statements: str) -> Path:
     ],
 )
 def test_declared_types_tell_what_the_server_will_hold(declared: str, kind: ColumnType | None) -> None:
-    assert expected_type(declared) == kind
+    assert declared_type(declared) == kind
 
 
 def test_a_name_with_special_characters_is_opened(tmp_path: Path) -> None:
@@ -125,7 +124,7 @@ def test_kept_tables_are_typed_by_their_values(tmp_path: Path) -> None:
     )
     source = SqliteSource(str(path))
     (table,) = source.tables()
-    kinds = {name: kind.kind for name, kind in kept_columns(source, table).items()}
+    kinds = {column.name: source.kept_type("t", column).kind for column in table.columns}
     assert kinds == {"a": "text", "b": "bytes", "c": "integer", "d": "float", "e": "text"}
     source.close()
 
@@ -134,5 +133,5 @@ def test_a_kept_column_of_mixed_values_is_refused(tmp_path: Path) -> None:
     path = make(tmp_path / "x.db", "CREATE TABLE t (a)", "INSERT INTO t VALUES ('x'), (1)")
     source = SqliteSource(str(path))
     with pytest.raises(MoveError, match=r"The column t\.a, which is not Airflow's, mixes integer and text values"):
-        kept_columns(source, SourceTable("t", source.tables()[0].columns))
+        source.kept_type("t", source.tables()[0].columns[0])
     source.close()

@@ -9,7 +9,9 @@ import pytest
 from ansible_collections.updraft.airflow.plugins.module_utils._topology_sizing import (
     Machine,
     auto_slots,
+    buffer_pool_mb,
     max_connections,
+    mysql_settings,
     needed_connections,
     postgresql_settings,
 )
@@ -104,3 +106,18 @@ def test_a_dedicated_database_host_is_sized_by_itself() -> None:
     result = plan(inventory({"h1": "webserver scheduler", "db": "metadata_db"}))
     assert result["database"]["settings"]["shared_buffers"] == "1024MB"
     assert plan(single(found=info()))["database"] is None
+
+
+@pytest.mark.parametrize(
+    ("memory_mb", "shared", "pool"),
+    [(2048, True, 256), (512, True, 128), (16384, True, 2048), (16384, False, 8192), (262144, False, 65536)],
+)
+def test_mysqls_cache_is_sized_to_its_host(memory_mb: int, shared: bool, pool: int) -> None:
+    assert buffer_pool_mb(Machine(2, memory_mb), shared) == pool
+
+
+def test_mysqls_settings() -> None:
+    settings = mysql_settings(Machine(2, 4096), True, 150)
+    assert (settings["max_connections"], settings["innodb_buffer_pool_size"]) == ("150", "512M")
+    assert settings["transaction_isolation"] == "READ-COMMITTED"
+    assert settings["skip_log_bin"] == ""
