@@ -63,15 +63,17 @@ unit: tools ## Run the unit tests
 	@echo "== Unit tests"
 	python -m pytest tests/unit
 
-$(CACHE)/venvs/%/.complete: $(LOCKS)/%.txt $(LOCKS)/%-postgresql.txt | tools
+$(CACHE)/venvs/%/.complete: $(LOCKS)/%.txt $(LOCKS)/%-postgresql.txt $(LOCKS)/%-mysql.txt | tools
 	@echo "== Installing Airflow $* for the tests"
+	tests/tools/mysql-client
 	uv venv --quiet --clear $(@D)
-	uv pip install --quiet --compile-bytecode --python $(@D)/bin/python --require-hashes -r $(LOCKS)/$*.txt -r $(LOCKS)/$*-postgresql.txt
+	uv pip install --quiet --compile-bytecode --python $(@D)/bin/python --require-hashes $(patsubst %,-r %,$(filter %.txt,$^))
 	touch $@
 
-database: tools $(CACHE)/venvs/2.11.2/.complete $(CACHE)/venvs/3.3.2/.complete ## Test the copy on a PostgreSQL server of its own
-	@echo "== Tests on a real database server"
+database: tools $(CACHE)/venvs/2.11.2/.complete $(CACHE)/venvs/3.3.2/.complete ## Test the copy on servers of its own, PostgreSQL and MySQL
+	@echo "== Tests on real database servers"
 	tests/tools/postgresql-server
+	tests/tools/mysql-server
 	python -m pytest tests/integration_db
 
 $(CACHE)/venvs/swift/.complete: requirements/s3-server.txt | tools

@@ -25,8 +25,9 @@ def connect(settings: Mapping[str, Any], **arguments: Any) -> Any:
     from pymysql.constants import CLIENT
 
     mode = settings["ssl_mode"] or "prefer"
+    base: Any = pymysql.connections.Connection
 
-    class Connection(pymysql.connections.Connection):
+    class Connection(base):  # type: ignore[misc]
         """PyMySQL itself goes on without TLS where the server offers none."""
 
         def _request_authentication(self) -> None:

@@ -85,11 +85,12 @@ def format_float(value: float) -> str:
 def single_precision(value: float) -> float:
     """The number with the fewest digits that is the same one in single precision."""
     packed = struct.pack("f", value)
+    rounded = struct.unpack("f", packed)[0]
     for digits in range(6, 9):
-        shorter = float(f"{value:.{digits}g}")
+        shorter = float(f"{rounded:.{digits}g}")
         if struct.pack("f", shorter) == packed:
             return shorter
-    return float(f"{struct.unpack('f', packed)[0]:.9g}")
+    return float(f"{rounded:.9g}")
 
 
 class Encoder:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the updraft.airflow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A PostgreSQL server of the tests' own, and databases that real Airflow versions have made in it."""
+"""Servers of the tests' own, and databases that real Airflow versions have made in them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import pwd
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from metadata_seed import seed
-from metadata_server import PASSWORD, SERVER_ZONE, USER, Airflow, Made, Server, url
+from metadata_mysql_server import MysqlServer, fit, running_server
+from metadata_seed import Fit, seed
+from metadata_server import PASSWORD, SERVER_ZONE, USER, Airflow, Made, Server, mysql_url, url
 
 SEEDED_ROWS = {"task_instance": 1500, "log": 1500, "xcom": 800, "dag_run": 200}
 
@@ -72,35 +73,65 @@ def airflows(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Airflow]:
 
 
 @pytest.fixture(scope="session")
-def made(server: Server, airflows: dict[int, Airflow]) -> Made:
-    """Fresh databases of both lines, and the reference of a migration without data."""
-    files = {line: airflow.home / "airflow.db" for line, airflow in airflows.items()}
-    templates = {line: server.create() for line in (2, 3)}
-    migrated = server.create()
+def mysql() -> Iterator[MysqlServer]:
+    """A throw-away MySQL server."""
+    with running_server() as server:
+        yield server
 
-    def prepare(line: int) -> None:
-        airflow = airflows[line]
-        airflow.migrate(f"sqlite:///{files[line]}")
-        airflow.migrate(url(server, templates[line]))
 
-    # Two at a time: the first call of a version also writes its airflow.cfg.
+def each_line(prepare: Callable[[int], None]) -> None:
+    """Do something for both lines, two at a time."""
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(prepare, (2, 3)))
-    server.query(f"DROP DATABASE {migrated}")
-    server.query(f"CREATE DATABASE {migrated} TEMPLATE {templates[2]} OWNER {USER}")
+
+
+@pytest.fixture(scope="session")
+def files(airflows: dict[int, Airflow]) -> dict[int, Path]:
+    """Per line an SQLite file without data. The first call of a version also writes its airflow.cfg."""
+    found = {line: airflow.home / "airflow.db" for line, airflow in airflows.items()}
+    each_line(lambda line: airflows[line].migrate(f"sqlite:///{found[line]}"))
+    return found
+
+
+@pytest.fixture(scope="session")
+def made(server: Server, airflows: dict[int, Airflow], files: dict[int, Path]) -> Made:
+    """Fresh databases of both lines in PostgreSQL, and the reference of a migration without data."""
+    templates = {line: server.create() for line in (2, 3)}
+    each_line(lambda line: airflows[line].migrate(url(server, templates[line])))
+    migrated = server.create(templates[2])
     airflows[3].migrate(url(server, migrated))
     return Made(files, templates, migrated)
 
 
 @pytest.fixture(scope="session")
-def sources(made: Made, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+def made_in_mysql(mysql: MysqlServer, airflows: dict[int, Airflow], files: dict[int, Path]) -> Made:
+    """The same in MySQL."""
+    templates = {line: mysql.create() for line in (2, 3)}
+    each_line(lambda line: airflows[line].migrate(mysql_url(mysql.port, templates[line])))
+    migrated = mysql.create(templates[2])
+    airflows[3].migrate(mysql_url(mysql.port, migrated))
+    return Made(files, templates, migrated)
+
+
+@pytest.fixture(scope="session")
+def sources(files: dict[int, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     """Per line an SQLite database with rows in every table."""
-    folder = tmp_path_factory.mktemp("sources with spaces")
+    return _seeded(files, tmp_path_factory.mktemp("sources with spaces"), {})
+
+
+@pytest.fixture(scope="session")
+def sources_for_mysql(mysql: MysqlServer, made_in_mysql: Made, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """The same, without what MySQL's columns cannot hold."""
+    fits = {line: fit(mysql, template) for line, template in made_in_mysql.templates.items()}
+    return _seeded(made_in_mysql.files, tmp_path_factory.mktemp("sources for mysql"), fits)
+
+
+def _seeded(files: dict[int, Path], folder: Path, fits: dict[int, Fit]) -> dict[int, Path]:
     result = {}
-    for line, path in made.files.items():
+    for line, path in files.items():
         result[line] = folder / f"airflow {line}?.db"
         shutil.copy(path, result[line])
-        seed(str(result[line]), SEEDED_ROWS)
+        seed(str(result[line]), SEEDED_ROWS, fits.get(line))
     return result
 
 

@@ -13,6 +13,7 @@ import pickle
 import random
 import re
 import sqlite3
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -45,12 +46,14 @@ DOCUMENTS = [
 ]
 START = datetime(2023, 1, 1)
 LONG = 200_000
+Fit = Callable[[str, str, str], str]
 
 
 class Seeder:
     """Fills one database."""
 
-    def __init__(self, path: str, rows: dict[str, int], default: int = 12, seed: int = 7) -> None:
+    def __init__(self, path: str, rows: dict[str, int], fit: Fit | None, default: int = 12, seed: int = 7) -> None:
+        self.fit = fit
         self.connection = sqlite3.connect(path, isolation_level=None)
         self.rows = rows
         self.default = default
@@ -178,7 +181,8 @@ class Seeder:
             return self.random.choice([b"", b"\x00\xff\\x", self.random.randbytes(200)])
         if declared == "JSON":
             return self.random.choice(DOCUMENTS)
-        return self._text(name, declared)
+        text = self._text(name, declared)
+        return self.fit(table, name, text) if self.fit else text
 
     def _text(self, name: str, declared: str) -> str:
         length = re.search(r"\((\d+)\)", declared)
@@ -191,6 +195,6 @@ class Seeder:
         return text[:limit]
 
 
-def seed(path: str, rows: dict[str, int], default: int = 12) -> None:
-    """Fill a fresh metadata database."""
-    Seeder(path, rows, default).run()
+def seed(path: str, rows: dict[str, int], fit: Fit | None = None) -> None:
+    """Fill a fresh metadata database; `fit` makes a text what another engine's column can hold."""
+    Seeder(path, rows, fit).run()

@@ -97,6 +97,16 @@ class Airflow:
 
     def migrate(self, url: str) -> None:
         """Bring a database to this version's head."""
+        done = subprocess.run(self.migration, env=self.environment(url), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+    @property
+    def migration(self) -> list[str]:
+        """The command."""
+        return [str(self.venv / "bin/airflow"), "db", "migrate"]
+
+    def environment(self, url: str) -> dict[str, str]:
+        """What it is run with."""
         environment = {
             **os.environ,
             "AIRFLOW_HOME": str(self.home),
@@ -107,13 +117,17 @@ class Airflow:
         }
         if self.line == 3:
             environment["AIRFLOW__CORE__AUTH_MANAGER"] = FAB
-        done = subprocess.run([self.venv / "bin/airflow", "db", "migrate"], env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        return environment
 
 
 def url(server: Server, database: str) -> str:
     """A URL for Airflow; the superuser needs no password here."""
     return f"postgresql+psycopg2://{USER}:{_quoted(PASSWORD)}@127.0.0.1:{server.port}/{database}"
+
+
+def mysql_url(port: int, database: str) -> str:
+    """The same in MySQL."""
+    return f"mysql+mysqldb://{USER}:{_quoted(PASSWORD)}@127.0.0.1:{port}/{database}?charset=utf8mb4"
 
 
 def _quoted(text: str) -> str:
