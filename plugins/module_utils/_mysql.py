@@ -27,7 +27,7 @@ def connect(settings: Mapping[str, Any], **arguments: Any) -> Any:
     mode = settings["ssl_mode"] or "prefer"
     base: Any = pymysql.connections.Connection
 
-    class Connection(base):  # type: ignore[misc]
+    class Connection(base):
         """PyMySQL itself goes on without TLS where the server offers none."""
 
         def _request_authentication(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_mysql import MysqlServer, read_value
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_target import Connection, ServerSource
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import SourceColumn, SourceTable, batched, describe_key
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_values import single_precision
 
 NAMED_ROWS = 3
 _LAST_NUMBERS = """
@@ -42,7 +43,9 @@ class MysqlSource(ServerSource):
         types = {column.name: column.type for column in table.columns}
         values = ", ".join(read_value(self._server.quoted(name), types[name]) for name in columns)
         rows = self._server.stream(f"SELECT {values} FROM {self._server.full(table.name)}")
-        yield from batched(rows, [types[name] for name in columns])
+        kinds = [types[name] for name in columns]
+        single = [index for index, kind in enumerate(kinds) if kind is not None and kind.kind == "single"]
+        yield from batched((_shortened(row, single) for row in rows) if single else rows, kinds)
 
     def last_number(self, table: str) -> int:
         """See Source."""
@@ -58,3 +61,12 @@ class MysqlSource(ServerSource):
             found = self._server.orphans(foreign, names, NAMED_ROWS)
             if found:
                 yield foreign.table, foreign.parent, int(found[0][0]), [describe_key(names, row[1:]) for row in found]
+
+
+def _shortened(row: tuple[Any, ...], single: list[int]) -> tuple[Any, ...]:
+    """A row whose numbers of single precision have the digits that they were given, not those of double precision."""
+    values = list(row)
+    for index in single:
+        if values[index] is not None:
+            values[index] = single_precision(values[index])
+    return tuple(values)

@@ -85,10 +85,10 @@ _DUPLICATE = re.compile(r"for key '(?:.*\.)?([^.']+)'$")
 class MysqlTarget(MysqlServer, Target):
     """See Target."""
 
-    def lock(self) -> None:
+    def lock(self, patience: int = 0) -> None:
         """See Target; the lock is the session's, for statements that make tables end the transaction."""
         name = "updraft." + hashlib.sha256(self.database.encode()).hexdigest()[:32]
-        if self.value("SELECT GET_LOCK(%s, 0)", (name,)) != 1:
+        if self.value("SELECT GET_LOCK(%s, %s)", (name, patience)) != 1:
             raise MoveError(f"Another run of the move works in {self.place}; wait until it has ended.")
 
     def begin(self) -> None:

@@ -295,8 +295,8 @@ class PostgresqlTarget(PostgresqlServer, Target):
         super().__init__(connection)
         self._definitions: list[_Definition] = []
 
-    def lock(self) -> None:
-        """See Target."""
+    def lock(self, patience: int = 0) -> None:
+        """See Target; where a killed run is still undone, its session is there."""
         if not self.value("SELECT pg_try_advisory_xact_lock(%s)", (_ADVISORY_LOCK,)):
             raise MoveError(f"Another run of the move works in {self.place}; wait until it has ended.")
 

@@ -34,6 +34,8 @@ _SEEDED = {
 SESSIONS_TIMEOUT = 60
 """Seconds. A server notices that a client is gone when the statement that runs has ended."""
 SESSIONS_PAUSE = 0.5
+ROLLBACK_TIMEOUT = 600
+"""Seconds. A server takes about as long for undoing rows as for taking them."""
 
 
 class TargetState:
@@ -115,7 +117,7 @@ def reset(target: Target, state: TargetState, source_name: str) -> dict[str, Any
     dropped = list(state.tables)
     if state.name != "empty":
         _wait_until_nobody_else_is_there(target)
-        target.lock()
+        target.lock(ROLLBACK_TIMEOUT)
         target.drop_everything()
         target.commit()
     return {"changed": state.name != "empty", "dropped": dropped}

@@ -9,7 +9,6 @@ The copy itself asks the target's catalogue; a test compares these names with wh
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import ColumnType, SourceColumn
 
@@ -85,24 +84,28 @@ MYSQL_MOMENTS = ("1970-01-01 00:00:01.000000", "2038-01-19 03:14:07.499999")
 
 def expected_type(engine: str, table: str, column: SourceColumn) -> ColumnType | None:
     """What Airflow makes of a column of the source on the target's engine, None for a type that Airflow does not use."""
-    kind = column.type
-    if kind is None:
+    if column.type is None:
         return None
     if engine == "MySQL":
-        return _on_mysql(table, column.name, kind)
-    if kind.kind == "json" and (table, column.name) in JSONB_COLUMNS:
-        return ColumnType("jsonb")
-    return kind
+        return _on_mysql(table, column.name, column.type)
+    return _on_postgresql(table, column.name, column.type)
 
 
-def _on_mysql(table: str, column: str, kind: ColumnType) -> ColumnType:
-    if kind.kind in ("json", "jsonb"):
+def _on_postgresql(table: str, column: str, source: ColumnType) -> ColumnType:
+    if source.kind in ("json", "jsonb"):
+        return ColumnType("jsonb" if (table, column) in JSONB_COLUMNS else "json")
+    return ColumnType("float" if source.kind == "single" else source.kind, length=source.length, bits=source.bits)
+
+
+def _on_mysql(table: str, column: str, source: ColumnType) -> ColumnType:
+    if source.kind in ("json", "jsonb"):
         return ColumnType("jsonb", engine="MySQL")
-    if kind.kind == "timestamptz":
+    if source.kind == "timestamptz":
         return ColumnType("timestamptz", moments=MYSQL_MOMENTS, engine="MySQL")
-    if kind.kind == "timestamp":
+    if source.kind == "timestamp":
         return ColumnType("timestamp", fraction=0, engine="MySQL")
-    if kind.kind == "float":
+    if source.kind in ("float", "single"):
         return ColumnType("single", engine="MySQL")
-    size = MYSQL_SIZES.get((table, column), MYSQL_TEXT_SIZE) if kind.kind == "bytes" or (kind.kind == "text" and not kind.length) else None
-    return replace(kind, size=size, engine="MySQL")
+    is_long = source.kind == "bytes" or (source.kind == "text" and not source.length)
+    size = MYSQL_SIZES.get((table, column), MYSQL_TEXT_SIZE) if is_long else None
+    return ColumnType(source.kind, length=source.length, bits=source.bits, size=size, engine="MySQL")

@@ -111,8 +111,8 @@ class Server:
 class Target(Server):
     """A server's database that is written. A table's schema is None, or KEPT_SCHEMA for those that Airflow does not know."""
 
-    def lock(self) -> None:
-        """Keep other runs of the move out, at least until the end of the transaction."""
+    def lock(self, patience: int = 0) -> None:
+        """Keep other runs of the move out, at least until the end of the transaction. One that was killed may need a while to be undone."""
         raise NotImplementedError
 
     def begin(self) -> None:

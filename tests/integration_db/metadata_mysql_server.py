@@ -89,10 +89,11 @@ class MysqlServer:
         name = f"db{self.number}"
         self.query(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE {collation}; GRANT ALL ON {name}.* TO {USER}@'%'")
         if template:
-            self._clone(template, name)
+            self.fill(name, template)
         return name
 
-    def _clone(self, template: str, name: str) -> None:
+    def fill(self, name: str, template: str) -> None:
+        """Make the tables of another database in an empty one, with their rows."""
         with self.session(name) as cursor:
             cursor.execute("SET SESSION foreign_key_checks = 0, sql_mode = 'ANSI_QUOTES,NO_AUTO_VALUE_ON_ZERO'")
             for table, statement in self.definitions(template).items():
@@ -160,9 +161,10 @@ def fit(server: MysqlServer, database: str) -> Callable[[str, str, str], str]:
     return fitting
 
 
-def catalogue(server: MysqlServer, database: str) -> dict[str, str]:
-    """Every table as the server would make it again, without the number it gives next."""
-    return {table: re.sub(r" AUTO_INCREMENT=\d+", "", text) for table, text in server.definitions(database).items()}
+def catalogue(server: MysqlServer, database: str) -> dict[str, list[str]]:
+    """Every table as the server would make it again, without the number it gives next and the order of its indexes."""
+    made = {table: re.sub(r" AUTO_INCREMENT=\d+", "", text) for table, text in server.definitions(database).items()}
+    return {table: sorted(line.rstrip(",") for line in text.splitlines()) for table, text in made.items()}
 
 
 @contextlib.contextmanager

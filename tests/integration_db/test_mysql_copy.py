@@ -202,8 +202,9 @@ def test_rows_that_a_collation_takes_for_one_are_named(mysql: MysqlServer, made_
         "UPDATE slot_pool SET pool = 'buro' WHERE id = 4",
     )
     database = mysql.create(collation="utf8mb4_unicode_ci")
-    statements = [text.replace("utf8mb4_0900_bin", "utf8mb4_unicode_ci") for text in catalogue(mysql, made_in_mysql.templates[2]).values()]
-    mysql.query("SET foreign_key_checks = 0, sql_mode = ''; " + "; ".join(text.replace('"', "`") for text in statements), database)
+    made = mysql.definitions(made_in_mysql.templates[2]).values()
+    statements = "; ".join(text.replace("utf8mb4_0900_bin", "utf8mb4_unicode_ci") for text in made)
+    mysql.query(f"SET foreign_key_checks = 0; {statements}", database)
     mysql.query(f"INSERT INTO alembic_version SELECT * FROM {made_in_mysql.templates[2]}.alembic_version", database)
     with pytest.raises(MoveError) as refused:
         mysql.copy(source, database)
