@@ -106,8 +106,8 @@ class Database:
     def _connect_to_mysql(self) -> Any:
         connection = _mysql.connect(self.settings, connect_timeout=CONNECT_TIMEOUT_SECONDS, program_name="updraft")
         with connection.cursor() as cursor:
-            # Timestamps are stored in UTC, and shown in the zone of the session.
-            cursor.execute("SET SESSION time_zone = '+00:00'")
+            # Timestamps are stored in UTC, and shown in the zone of the session. Names are quoted as in standard SQL.
+            cursor.execute("SET SESSION time_zone = '+00:00', sql_mode = 'ANSI_QUOTES'")
             cursor.execute("SET SESSION TRANSACTION READ ONLY")
         return connection
 

@@ -28,11 +28,14 @@ def connect(settings: Mapping[str, Any], **arguments: Any) -> Any:
     base: Any = pymysql.connections.Connection
 
     class Connection(base):
-        """PyMySQL itself goes on without TLS where the server offers none."""
+        """Releases of PyMySQL differ in what they do where the server offers no TLS; this one goes by the mode."""
 
         def _request_authentication(self) -> None:
-            if mode in ENCRYPTED and not self.server_capabilities & CLIENT.SSL:
-                raise pymysql.OperationalError(2026, "the server offers no TLS")
+            if not self.server_capabilities & CLIENT.SSL:
+                if mode in ENCRYPTED:
+                    raise pymysql.OperationalError(2026, "the server offers no TLS")
+                self.ssl = False
+                self.client_flag &= ~CLIENT.SSL
             super()._request_authentication()
 
     return Connection(

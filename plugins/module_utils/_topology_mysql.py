@@ -59,7 +59,10 @@ def mysql_url(
     ssl_root_cert: str | None = None,
     further: Mapping[str, str] | None = None,
 ) -> str:
-    """The URL for mysqlclient, which goes on in plain text unless it is told otherwise; `further` are options of its own."""
+    """The URL for mysqlclient, which goes on in plain text unless it is told otherwise; `further` are options of its own.
+
+    The host must not be `localhost`, which its library takes for a socket: see `host_findings`.
+    """
     query = {"charset": CHARSET, "ssl_mode": SSL_MODES.get(ssl_mode, ssl_mode)}
     if ssl_root_cert:
         query["ssl_ca"] = ssl_root_cert
@@ -141,6 +144,12 @@ def name_findings(variable: str, value: str) -> Iterator[str]:
         yield f"{variable} is {value!r}: it must start with a letter and hold small letters, digits and _ only ({longest} at most)."
     elif value in (RESERVED_USERS if is_user else RESERVED_DATABASES):
         yield f"{variable} is {value!r}, which MySQL keeps for itself: choose another name."
+
+
+def host_findings(host: str) -> Iterator[str]:
+    """A host that would not be connected to by TCP."""
+    if host == "localhost":
+        yield "airflow_metadata_db_host is localhost, which MySQL's client library takes for a socket: write 127.0.0.1."
 
 
 def is_mariadb(version: str) -> bool:

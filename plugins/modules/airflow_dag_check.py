@@ -115,7 +115,7 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from typing import Any
 
@@ -201,8 +201,8 @@ class Check:
         if not self.parameters["database"]:
             return [], []
         database = Database(self.parameters["database"])
-        variables = [dict(zip(VARIABLE, row)) for row in database.query(f"SELECT {', '.join(VARIABLE)} FROM variable")]
-        connections = [dict(zip(CONNECTION, row)) for row in database.query(f"SELECT {', '.join(CONNECTION)} FROM connection")]
+        variables = [dict(zip(VARIABLE, row)) for row in database.query(f"SELECT {_quoted(VARIABLE)} FROM variable")]
+        connections = [dict(zip(CONNECTION, row)) for row in database.query(f"SELECT {_quoted(CONNECTION)} FROM connection")]
         return variables, connections
 
     def hand_over(self, path: str) -> None:
@@ -211,6 +211,11 @@ class Check:
         os.chmod(path, 0o700 if os.path.isdir(path) else 0o600)
         if os.geteuid() == 0:
             os.chown(path, owner.pw_uid, owner.pw_gid)
+
+
+def _quoted(names: Iterable[str]) -> str:
+    """Columns as SQL; some of their names are words of MySQL's."""
+    return ", ".join(f'"{name}"' for name in names)
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 IMAGE = "updraft-mysql:unstable"
 # Far from UTC; what would not survive a crash is faster. Functions may be made in spite of the binary log, as the role has it.
 OPTIONS = [
-    "--bind-address=127.0.0.1",
+    "--bind-address=127.0.0.1,127.0.0.2",
     "--default-time-zone=+05:30",
     "--innodb-flush-log-at-trx-commit=0",
     "--sync-binlog=0",
@@ -45,7 +45,14 @@ class MysqlServer:
     """A running server."""
 
     port: int
+    container: str
     number: int = 0
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file into the folder of the server's data."""
+        place = f"/srv/memory/mysql/{name}"
+        command = ["docker", "exec", "--interactive", "--user", "mysql", self.container, "sh", "-c", f"umask 077 && cat > {place}"]
+        subprocess.run(command, input=content, check=True)
 
     @contextlib.contextmanager
     def session(self, database: str | None = None) -> Iterator[Cursor]:
@@ -176,16 +183,16 @@ def running_server() -> Iterator[MysqlServer]:
     name = f"updraft-mysql-{os.getpid()}"
     command = ["docker", "run", "--detach", "--name", name, "--network", "host", "--tmpfs", MEMORY, IMAGE, f"--port={port}", *OPTIONS]
     subprocess.run(command, check=True, capture_output=True)
-    server = MysqlServer(port)
+    server = MysqlServer(port, name)
     try:
-        _wait_for(server, name)
+        _wait_for(server)
         server.query(f"CREATE USER {USER}@'%%' IDENTIFIED WITH caching_sha2_password BY %s", parameters=(PASSWORD,))
         yield server
     finally:
         subprocess.run(["docker", "rm", "--force", "--volumes", name], check=False, capture_output=True)
 
 
-def _wait_for(server: MysqlServer, name: str) -> None:
+def _wait_for(server: MysqlServer) -> None:
     deadline = time.monotonic() + 60
     while True:
         try:
@@ -193,6 +200,6 @@ def _wait_for(server: MysqlServer, name: str) -> None:
             return
         except pymysql.OperationalError as error:
             if time.monotonic() > deadline:
-                log = subprocess.run(["docker", "logs", name], capture_output=True, text=True, check=False).stderr
+                log = subprocess.run(["docker", "logs", server.container], capture_output=True, text=True, check=False).stderr
                 raise AssertionError(f"The MySQL server of the tests does not answer ({error}): {log[-2000:]}") from None
             time.sleep(0.1)

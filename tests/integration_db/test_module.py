@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from metadata_mysql_server import MysqlServer
 from metadata_server import PASSWORD, SOURCE_NAME, USER, Airflow, Made, Server
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -41,7 +42,8 @@ class Runner:
     ) -> dict[str, Any]:
         """The module's result."""
         if database:
-            arguments |= {"host": "127.0.0.1", "port": self.server.port, "database": database, "user": USER, "password": PASSWORD}
+            there = {"host": "127.0.0.1", "port": self.server.port, "database": database, "user": USER, "password": PASSWORD}
+            arguments = there | arguments
         given = json.dumps({"phase": phase, **arguments})
         command = [
             "ansible",
@@ -121,3 +123,29 @@ def test_a_server_that_does_not_answer_is_a_sentence(runner: Runner, server: Ser
 def test_a_python_without_the_driver_is_a_sentence(runner: Runner, server: Server) -> None:
     result = runner.run("state", "missing", interpreter="/usr/bin/python3")
     assert "has no psycopg2; run the module with the interpreter of the Airflow environment" in result["msg"]
+
+
+def test_from_server_to_server(
+    runner: Runner, made: Made, made_in_mysql: Made, server: Server, mysql: MysqlServer, copied: dict[int, str]
+) -> None:
+    there: dict[str, Any] = {"host": "127.0.0.1", "user": USER, "password": PASSWORD}
+    source = {**there, "engine": "postgresql", "port": server.port, "name": copied[2]}
+    name: dict[str, Any] = {"source_server": source, "source_name": "postgresql://127.0.0.1/there"}
+    target = {**there, "engine": "mysql", "port": mysql.port, "database": mysql.create(made_in_mysql.templates[2])}
+    assert runner.run("inspect", engine="mysql", source_server={**source, "name": made.templates[2]})["refusals"] == []
+    refusals = runner.run("inspect", against_target=True, source_server=source, **target)["refusals"]
+    assert any("MySQL's character set utf8mb3 does not have in the row (" in refusal for refusal in refusals)
+    state = runner.run("state", **target)
+    assert (state["state"], state["refusals"]) == ("fresh", [])
+    refused = runner.run("copy", **name, **target)
+    assert refused["failed"] is True
+    assert "run the phase inspect, which names the row" in refused["msg"]
+    result = runner.run("copy", **{**name, "source_server": {**source, "name": made.templates[2]}}, **target)
+    assert result["msg"] == f"Copied and verified {result['rows']} rows in 48 tables."
+    assert runner.run("reset", source_name=name["source_name"], **target)["changed"] is True
+    assert PASSWORD not in runner.output
+
+
+def test_a_source_is_one_of_two(runner: Runner) -> None:
+    result = runner.run("inspect", interpreter="/usr/bin/python3")
+    assert result["msg"] == "phase is inspect but any of the following are missing: source, source_server"

@@ -52,11 +52,11 @@ class Authorities:
     wrong: Path
 
 
-def make_certificate(folder: Path, name: str) -> Path:
+def make_certificate(folder: Path, name: str, server: str = f"DNS:{NAMED}") -> Path:
     """A certificate that is its own authority, with its key beside it."""
     certificate = folder / f"{name}.pem"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    command += ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{NAMED}", "-keyout", str(folder / f"{name}.key")]
+    command += ["-subj", f"/CN={name}", "-addext", f"subjectAltName={server}", "-keyout", str(folder / f"{name}.key")]
     subprocess.run([*command, "-out", str(certificate)], check=True, capture_output=True)
     return certificate
 

@@ -15,6 +15,7 @@ from ansible_collections.updraft.airflow.plugins.module_utils._topology_mysql im
     accounts,
     async_connect_args,
     bind_address,
+    host_findings,
     is_mariadb,
     mysql_async_url,
     mysql_url,
@@ -136,3 +137,10 @@ def test_names_that_can_be_made() -> None:
 def test_mariadb_tells_itself() -> None:
     assert is_mariadb("10.11.6-MariaDB-0+deb12u1")
     assert not is_mariadb("9.7.0")
+
+
+def test_localhost_would_be_a_socket() -> None:
+    assert list(host_findings("localhost")) == [
+        "airflow_metadata_db_host is localhost, which MySQL's client library takes for a socket: write 127.0.0.1."
+    ]
+    assert list(host_findings("127.0.0.1")) == []
