@@ -205,8 +205,9 @@ def test_every_make_target_exists(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_every_named_variable_exists(page: Path) -> None:
-    specs = yaml.safe_load((CHECKOUT / "roles" / "common" / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
-    options = specs["main"]["options"]
+    texts = [path.read_text(encoding="utf-8") for path in (CHECKOUT / "roles").glob("*/meta/argument_specs.yml")]
+    specs = [yaml.safe_load(text)["argument_specs"]["main"].get("options") or {} for text in texts]
+    options = {name: option for found in specs for name, option in found.items()}
     groups = {str(option.get("default")) for name, option in options.items() if name.endswith("_group")}
     known = {*options, *groups, *MODULES}
     named = set(re.findall(r"`(airflow_[a-z0-9_]+)`", page.read_text(encoding="utf-8")))
