@@ -33,6 +33,9 @@ SSL_MODES = {
     "verify-full": "VERIFY_IDENTITY",
 }
 """MySQL's words for the modes that all engines are given by libpq's."""
+DEFAULT_SSL_MODE = "prefer"
+"""On loopback too: MySQL's own client library logs in with caching_sha2_password only where there is TLS, or the server's key."""
+
 ENCRYPTED_MODES = ("REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
 
 IDENTIFIER = r"[a-z_][a-z0-9_]{0,63}"

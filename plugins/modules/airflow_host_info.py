@@ -101,6 +101,11 @@ airflow_host:
         it serves this collection's database), C(settings) (what this collection set) and C(databases) (how many somebody made).
       type: list
       elements: dict
+    mysql_server:
+      description: The server of MySQL or MariaDB that is installed, with C(kind) (V(mysql) or V(mariadb)), C(version) (the last that ran),
+        C(own) (whether it serves this collection's database), C(settings) (what this collection set) and C(databases) (how many
+        somebody made). Empty where there is none.
+      type: dict
 """
 
 import glob
@@ -115,6 +120,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.updraft.airflow.plugins.module_utils._failure import unforeseen
 from ansible_collections.updraft.airflow.plugins.module_utils.host_adopted import describe
 from ansible_collections.updraft.airflow.plugins.module_utils.host_interpreters import find_interpreters
+from ansible_collections.updraft.airflow.plugins.module_utils.host_mysql import find_server
 from ansible_collections.updraft.airflow.plugins.module_utils.host_postgresql import find_clusters
 from ansible_collections.updraft.airflow.plugins.module_utils.host_restart import RESTART_FILE, RestartFileError
 from ansible_collections.updraft.airflow.plugins.module_utils.host_sqlite import read_metadata
@@ -198,6 +204,7 @@ def look(parameters: dict[str, Any]) -> dict[str, Any]:
         "adopted": adopted,
         "metadata": read_database(sqlite_path(installation, adopted), adopted),
         "postgresql_clusters": find_clusters(),
+        "mysql_server": find_server(),
     }
 
 
