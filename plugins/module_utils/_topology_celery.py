@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ._topology_database import database_memory_mb
 from ._topology_model import Broker, Draft, Host, Results, Worker
 from ._topology_sizing import NAMED_SIZES, Machine, auto_slots
-from ._topology_stages import database_memory_mb, setting
+from ._topology_stages import setting
 from ._topology_urls import LOOPBACK, amqp_url, redis_url
 
 BROKER_PORTS = {"redis": 6379, "rabbitmq": 5672}

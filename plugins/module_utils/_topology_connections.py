@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from . import _topology_mysql as mysql
 from . import _topology_urls as urls
-from ._topology_model import Draft, Host
+from ._topology_model import Database, Draft, Host
 
 CA_BUNDLES = {"RedHat": "/etc/pki/tls/certs/ca-bundle.crt"}
 DEFAULT_CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
@@ -40,11 +41,26 @@ def connections(draft: Draft, host: Host) -> Connections:
     database = draft.database
     if database is None:
         return Connections(urls.sqlite_url(draft.sqlite_path or ""), urls.sqlite_async_url(draft.sqlite_path or ""))
-    server, tls = (database.host, database.port), (database.ssl_mode, ssl_root_cert(draft, host))
-    place = (database.user, database.password, *server, database.name, *tls)
+    tls = (database.ssl_mode, ssl_root_cert(draft, host))
+    make = mysql.mysql_url if database.engine == mysql.ENGINE else urls.postgresql_url
     results = draft.results
     return Connections(
-        urls.postgresql_url(*place, database.options),
-        database.async_url or urls.postgresql_async_url(*place),
-        urls.postgresql_url(results.user, results.password, *server, results.name, *tls, database.options) if results else "",
+        make(database.user, database.password, database.host, database.port, database.name, *tls, database.options),
+        database.async_url or _async_url(database, *tls),
+        make(results.user, results.password, database.host, database.port, results.name, *tls, database.options) if results else "",
     )
+
+
+def _async_url(database: Database, ssl_mode: str, root_cert: str | None) -> str:
+    place = (database.user, database.password, database.host, database.port, database.name)
+    if database.engine == mysql.ENGINE:
+        return mysql.mysql_async_url(*place)
+    return urls.postgresql_async_url(*place, ssl_mode, root_cert)
+
+
+def async_arguments(draft: Draft, host: Host) -> str | None:
+    """The Python file with what the asynchronous driver's URL cannot say, None where that is nothing."""
+    database = draft.database
+    if database is None or database.engine != mysql.ENGINE or draft.line < 3:
+        return None
+    return mysql.async_connect_args(database.ssl_mode, ssl_root_cert(draft, host))

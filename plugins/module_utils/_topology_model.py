@@ -90,7 +90,8 @@ class Database:
     ssl_root_cert: str = ""
     """The file of authorities as it is written out; `ssl_root_cert` of the plan says what stands in for an empty one."""
     password: str = ""
-    version: int | None = None
+    version: tuple[int, ...] | None = None
+    """PostgreSQL's major version, MySQL's first two numbers; None: not known, or somebody else's server."""
     options: dict[str, str] = field(default_factory=dict)
     """Further options of libpq, of a server that was taken over."""
     async_url: str = ""

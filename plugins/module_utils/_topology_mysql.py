@@ -21,6 +21,16 @@ OLDEST = (8, 0)
 """Upstream's floor, for both lines."""
 TESTED: Mapping[int, tuple[str, ...]] = {2: ("8.0",), 3: ("8.0", "8.4")}
 """Versions that upstream names, by line; 3.x is also tested with what it calls Innovation."""
+SYSTEM_VERSIONS: Mapping[tuple[str, str], tuple[int, int]] = {
+    ("Ubuntu", "22"): (8, 0),
+    ("Ubuntu", "24"): (8, 0),
+    ("RedHat", "8"): (8, 0),
+    ("RedHat", "9"): (8, 0),
+    ("RedHat", "10"): (8, 4),
+}
+"""The MySQL of a distribution's release."""
+WITHOUT_SERVER = (("Debian", "11"), ("Debian", "12"), ("Debian", "13"))
+"""Releases that have MariaDB only, whatever its package is called."""
 INNOVATION = 3
 """The line that upstream tests with Innovation releases."""
 
@@ -42,6 +52,9 @@ IDENTIFIER = r"[a-z_][a-z0-9_]{0,63}"
 LONGEST_USER = 32
 RESERVED_USERS = ("root", "mysql", "event_scheduler")
 RESERVED_DATABASES = ("mysql", "sys", "information_schema", "performance_schema")
+
+ASYNC_ARGUMENTS_MODULE = "airflow_mysql_tls"
+"""A Python module of AIRFLOW_HOME/config, which Airflow looks into: its own name, so that it stands in nobody's way."""
 
 LOOPBACK_ACCOUNTS = ("localhost", "127.0.0.1", "::1")
 """Where the server's own host connects from: its socket, and both loopbacks."""
@@ -123,13 +136,13 @@ def parse_version(text: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
-def version_findings(version: tuple[int, int] | None, airflow: str, where: str) -> Iterator[str]:
+def version_findings(version: tuple[int, ...] | None, airflow: str, where: str) -> Iterator[str]:
     """A server that is too old; `where` says which it is, as in `the MySQL of db1`."""
     if version is not None and version < OLDEST:
         yield f"Airflow {airflow} needs MySQL {OLDEST[0]}.{OLDEST[1]} or newer, and {where} is {version[0]}.{version[1]}: use a newer one."
 
 
-def version_warnings(version: tuple[int, int] | None, airflow: str, line: int, where: str) -> Iterator[str]:
+def version_warnings(version: tuple[int, ...] | None, airflow: str, line: int, where: str) -> Iterator[str]:
     """A server that is above upstream's tested list."""
     if version is None or version < OLDEST:
         return

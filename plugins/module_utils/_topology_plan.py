@@ -9,28 +9,27 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import _topology_sizing as sizing
 from . import _topology_urls as urls
 from . import _topology_versions as versions
 from ._topology_broker import broker_plan
 from ._topology_canary import api_plan, canary_plan
-from ._topology_celery import most_tasks, worker_user
-from ._topology_connections import connections, ssl_root_cert
+from ._topology_celery import worker_user
+from ._topology_connections import async_arguments, connections
 from ._topology_daemons import cli_environment, daemons_of, service_user, task_group, unit_name, worker_bundle_storage
 from ._topology_dags import bundle_programs, bundle_storage, comes_as_revision, dag_options, dag_plan
+from ._topology_database import ENGINE_TITLES, SERVER_ENGINES
+from ._topology_database_plan import database_plan
 from ._topology_handover import handover_plan
 from ._topology_locks import environment_digest, lock_files, locked_names, package_name
 from ._topology_model import CONTROL_DAEMONS, Draft, Host
+from ._topology_mysql import ASYNC_ARGUMENTS_MODULE
 from ._topology_rules_versions import find_python, move_host, moves, source_environment_version, source_python
 from ._topology_secrets import needs_admin
 from ._topology_settings import CONFIG_DIR, folders
-from ._topology_stages import candidate_clusters, lock_parts, number_setting, source_version
+from ._topology_stages import lock_parts, source_version
 from .airflow_options import environment_name
 
 SIMPLE_ROLES = {"viewer": "Viewer", "user": "User", "op": "Op", "admin": "Admin"}
-RESULT_READERS = 16
-"""Processes of a scheduler that look for results; Airflow starts one less than there are cores."""
-
 INSTALLERS = ("pip", "setuptools", "uv", "wheel")
 UNLOCKED_PACKAGES = {
     2: ("apache-airflow=={version}",),
@@ -44,6 +43,7 @@ UNLOCKED_PACKAGES = {
 }
 UNLOCKED_PARTS = {
     "postgresql": ("apache-airflow-providers-postgres", "psycopg2-binary", "asyncpg"),
+    "mysql": ("apache-airflow-providers-mysql", "mysqlclient", "aiomysql", "pymysql"),
     "celery": ("apache-airflow-providers-celery", "celery<5.7"),
 }
 
@@ -53,7 +53,7 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
     host = draft.hosts[name]
     daemons = daemons_of(draft, host)
     carried = carried_packages(draft)
-    database = _database(draft, name)
+    database = database_plan(draft, name)
     units = [f"{daemon['unit']}.service" for daemon in daemons]
     return {
         "installation": draft.values["airflow_installation"],
@@ -75,6 +75,7 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
         "daemons": daemons,
         "cli_environment": cli_environment(daemons),
         "settings": draft.settings if daemons else {},
+        "async_arguments": async_arguments(draft, host),
         "parse_environment": _parse_environment(draft) if daemons else {},
         "webserver": {"port": draft.port, "base_url": draft.base_url},
         "webserver_config": (draft.adopted or {}).get("webserver_config_content"),
@@ -122,6 +123,7 @@ def _paths(draft: Draft) -> dict[str, str]:
         "backups": f"{base}/backups",
         # SQLite writes files beside the database: its folder belongs to Airflow's user.
         "metadata": f"{base}/metadata",
+        "async_arguments": f"{base}/config/{ASYNC_ARGUMENTS_MODULE}.py",
     }
 
 
@@ -133,7 +135,7 @@ def carried_packages(draft: Draft) -> list[str]:
     source = str(adopted.get("version") or "")
     line = 2 if source.startswith("2.") else 3
     known = set(INSTALLERS) | {package_name(text) for text in draft.values["airflow_requirements"]}
-    parts = ["postgresql", *(["celery"] if draft.uses_celery else [])]
+    parts = [*SERVER_ENGINES, *(["celery"] if draft.uses_celery else [])]
     for version in (versions.TESTED[line], versions.TESTED[draft.line]):
         known |= locked_names(lock_files(draft.inputs.files_dir, version, parts))
     # What came from a folder or a repository cannot be had from an index: `packages_are_left` tells it.
@@ -189,118 +191,6 @@ def _sqlite(draft: Draft, host: Host) -> dict[str, Any] | None:
     return {"path": draft.sqlite_path, "url": found.url, "async_url": found.async_url if draft.line >= 3 else None}
 
 
-def _database(draft: Draft, name: str) -> dict[str, Any] | None:
-    database = draft.database
-    if database is None:
-        return None
-    found = connections(draft, draft.hosts[name])
-    limit = _max_connections(draft)
-    group = draft.groups["metadata_db"]
-    alone = _is_alone(draft)
-    server = draft.hosts[group[0]] if group else draft.hosts[name]
-    machine = sizing.Machine.of(server.facts)
-    settings = sizing.postgresql_settings(machine, server.name in draft.airflow_hosts, limit) if database.managed else {}
-    return {
-        "engine": database.engine,
-        "managed": database.managed,
-        "version": database.version,
-        "host": database.host,
-        "port": database.port,
-        "name": database.name,
-        "user": database.user,
-        "password": database.password,
-        "ssl_mode": database.ssl_mode,
-        "ssl_root_cert": ssl_root_cert(draft, draft.hosts[name]),
-        "url": found.url,
-        "async_url": found.async_url if draft.line >= 3 else None,
-        "databases": _databases(draft),
-        "on_this_host": name in group,
-        "max_connections": limit,
-        "settings": settings,
-        "restarts": _server_restarts(draft, settings, server, database.port),
-        "hba": _hba(draft) if database.managed else [],
-        "listen_addresses": _listen_addresses(server, alone) if database.managed else "",
-        "config_dir": next((cluster["config_dir"] for cluster in candidate_clusters(draft) if database.managed), None),
-    }
-
-
-def server_settings(draft: Draft) -> Mapping[str, str]:
-    """What this collection has set on the server that serves its database now; empty before it did."""
-    return next((cluster.get("settings") or {} for cluster in candidate_clusters(draft) if cluster["own"]), {})
-
-
-def _server_restarts(draft: Draft, settings: Mapping[str, str], server: Host, port: int) -> bool:
-    """Whether a server in service has to start again for its settings, which no task may be running for."""
-    present = server_settings(draft)
-    if not present or draft.installation is None or draft.database is None or not draft.database.managed:
-        return False
-    wanted = {**settings, "port": str(port), "listen_addresses": _listen_addresses(server, _is_alone(draft))}
-    return any(present.get(name) != value for name, value in wanted.items())
-
-
-def _databases(draft: Draft) -> list[dict[str, str]]:
-    """What is created on a managed server, each owned by a role of its own: the metadata, and Celery's results."""
-    kept = [database for database in (draft.database, draft.results) if database is not None]
-    return [{"name": database.name, "user": database.user, "password": database.password} for database in kept]
-
-
-def _is_alone(draft: Draft) -> bool:
-    return set(draft.airflow_hosts) <= set(draft.groups["metadata_db"][:1])
-
-
-def _max_connections(draft: Draft) -> int:
-    pool = number_setting(draft.settings, "database", "sql_alchemy_pool_size", 5)
-    pool += number_setting(draft.settings, "database", "sql_alchemy_max_overflow", 10)
-    daemons = {daemon: len(hosts) for daemon, hosts in draft.placement.items()}
-    section = "webserver" if draft.line < 3 else "api"
-    workers = number_setting(draft.settings, section, "workers", 4 if draft.line < 3 else 1)
-    parsers = number_setting(draft.settings, "scheduler", "parsing_processes", 2)
-    local_slots = 0 if draft.uses_celery else draft.slots
-    needed = sizing.needed_connections(draft.line, daemons, pool, local_slots, workers, parsers)
-    present = server_settings(draft).get("max_connections", "")
-    return sizing.max_connections(needed + _celery_connections(draft), int(present) if present.isdigit() else 0)
-
-
-def _celery_connections(draft: Draft) -> int:
-    """Connections of Celery's workers: each process has one to the results; on 2.x each task has two to the metadata."""
-    if not draft.uses_celery:
-        return 0
-    tasks = sum(most_tasks(worker) for workers in draft.workers.values() for worker in workers)
-    results = tasks + len(draft.placement["scheduler"]) * RESULT_READERS if draft.results is not None else 0
-    return results + (2 * tasks if draft.line < 3 else 0)
-
-
-def _hba(draft: Draft) -> list[dict[str, str]]:
-    """Rules for pg_hba.conf, as community.postgresql names their parts.
-
-    They admit the hosts that run a daemon, and the server's own loopback for people who look.
-    """
-    database = draft.database
-    if database is None:
-        return []
-    addresses = ["127.0.0.1/32", "::1/128"]
-    if not _is_alone(draft):
-        addresses += [_network(draft.hosts[name].address or name) for name in draft.airflow_hosts]
-    return [
-        {"source": address, "contype": "host", "databases": entry["name"], "users": entry["user"], "method": "scram-sha-256"}
-        for entry in _databases(draft)
-        for address in addresses
-    ]
-
-
-def _network(address: str) -> str:
-    if ":" in address:
-        return f"{address}/128"
-    return f"{address}/32" if address.replace(".", "").isdigit() else address
-
-
-def _listen_addresses(server: Host, alone: bool) -> str:
-    if alone:
-        return "localhost"
-    # An advertised address may be another host's that forwards to this one: only the own one can be listened on.
-    return f"localhost,{server.address}" if server.address == server.default_address else "*"
-
-
 def _source(draft: Draft) -> dict[str, Any]:
     place = move_host(draft) or ""
     metadata = (draft.hosts[place].info or {}).get("metadata") or {}
@@ -349,7 +239,7 @@ def _move_is_unmarked(draft: Draft, name: str) -> bool:
     if draft.database is None or not installation.get("moved") or moves(draft):
         return False
     scheduler = (installation.get("environment") or {}).get("scheduler") or {}
-    return not scheduler.get(environment_name("database", "sql_alchemy_conn"), "sqlite:").startswith("postgresql")
+    return not scheduler.get(environment_name("database", "sql_alchemy_conn"), "sqlite:").startswith(SERVER_ENGINES)
 
 
 def _users(draft: Draft) -> list[dict[str, Any]]:
@@ -417,8 +307,7 @@ def _report(draft: Draft, name: str, credentials_dir: str, admin_password_file: 
     """What to tell at the end, once for the installation."""
     if name not in draft.placement["webserver"]:
         return []
-    engine = "SQLite" if draft.database is None else "PostgreSQL"
-    lines = [f"Airflow {draft.version} runs at {draft.base_url} ({draft.executor} on {engine})."]
+    lines = [f"Airflow {draft.version} runs at {draft.base_url} ({draft.executor} on {ENGINE_TITLES[draft.engine]})."]
     if comes_as_revision(draft) and draft.inputs.dags:
         lines.append(f"Its DAGs are {draft.inputs.dags['description']}.")
     if not needs_admin(draft):

@@ -9,12 +9,14 @@ import re
 from collections.abc import Iterator
 
 from . import _topology_versions as versions
+from ._topology_database import ENGINE_TITLES, SERVER_ENGINES, adopted_engine, candidate_clusters
 from ._topology_model import Draft, listed
-from ._topology_stages import SERVER_ENGINES, adopted_engine, candidate_clusters
+from ._topology_mysql import MARIADB
 from ._topology_urls import LOOPBACK
 from ._topology_webserver_config import lost_imports
 
-ENGINES = ("postgresql", "sqlite")
+ENGINES = (*SERVER_ENGINES, "sqlite")
+TAKEN_OVER = ("sqlite", "postgresql")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 IDENTIFIER = r"[a-z_][a-z0-9_]{0,62}"
 RESERVED_USERS = ("postgres", "root", "public", "none")
@@ -27,17 +29,15 @@ def engine_is_supported(draft: Draft) -> Iterator[str]:
     """Engines of this release, and those that Airflow itself does not support."""
     engine = draft.values["airflow_metadata_db_engine"]
     if engine == "mariadb":
-        yield "airflow_metadata_db_engine mariadb: Airflow does not support MariaDB, whose row locks differ from MySQL's; use postgresql."
-    elif engine == "mysql":
-        yield "airflow_metadata_db_engine mysql is not supported by this release: use postgresql."
+        yield MARIADB
     elif engine and engine not in ENGINES:
-        yield f"airflow_metadata_db_engine {engine} is not supported: use {' or '.join(ENGINES)}."
+        yield f"airflow_metadata_db_engine {engine} is not supported: use {listed(ENGINES[:-1])} or {ENGINES[-1]}."
 
 
 def adopted_engine_is_supported(draft: Draft) -> Iterator[str]:
     """Its rows could not be read."""
     adopted = draft.adopted or {}
-    if not draft.taking_over or adopted.get("problems") or adopted_engine(draft) in ENGINES:
+    if not draft.taking_over or adopted.get("problems") or adopted_engine(draft) in TAKEN_OVER:
         return
     engine = {"mysql": "MySQL", None: "no database that was found"}.get(adopted_engine(draft), "another database")
     yield f"The installation in {adopted['home']} is on {engine}, and this release takes over SQLite and PostgreSQL only."
@@ -53,14 +53,14 @@ def engine_fits_inventory(draft: Draft) -> Iterator[str]:
 
 def server_is_named(draft: Draft) -> Iterator[str]:
     """A server needs a place: a host of the group or an address."""
-    if draft.engine != "postgresql" or adopted_engine(draft) in SERVER_ENGINES:
+    if draft.engine not in SERVER_ENGINES or adopted_engine(draft) in SERVER_ENGINES:
         return
     group, host = draft.groups["metadata_db"], draft.values["airflow_metadata_db_host"]
     managed = draft.values["airflow_metadata_db_managed"]
     if managed and not group:
         yield f"airflow_metadata_db_managed is true and group {draft.group('metadata_db')} has no host: put one into it."
     elif not group and not host:
-        subject = "airflow_metadata_db_managed is false" if managed is False else "airflow_metadata_db_engine is postgresql"
+        subject = "airflow_metadata_db_managed is false" if managed is False else f"airflow_metadata_db_engine is {draft.engine}"
         yield f"{subject} and no server is named: set airflow_metadata_db_host, or put a host into {draft.group('metadata_db')}."
     elif group and host and managed is None:
         yield (
@@ -104,7 +104,13 @@ def database_stays(draft: Draft) -> Iterator[str]:
     if draft.database is None or draft.installation is None or draft.installation["engine"] == "sqlite":
         return
     before, now = draft.installation.get("database") or {}, draft.database
-    if before.get("host") not in _names_of_server(draft) or (before.get("port"), before.get("name")) != (now.port, now.name):
+    if draft.installation["engine"] != now.engine:
+        yield (
+            f"The existing installation is on {ENGINE_TITLES[str(draft.installation['engine'])]}, and the inventory now says "
+            f"{ENGINE_TITLES[now.engine]}: moving from server to server is not supported by this release; set "
+            f"airflow_metadata_db_engine to {draft.installation['engine']}."
+        )
+    elif before.get("host") not in _names_of_server(draft) or (before.get("port"), before.get("name")) != (now.port, now.name):
         yield (
             f"The existing installation is on {before.get('name')} at {before.get('host')}:{before.get('port')}, and the inventory now "
             f"says {now.name} at {now.host}:{now.port}: moving from server to server is not supported by this release; name the old one."
@@ -132,9 +138,15 @@ def external_server_is_reachable(draft: Draft) -> Iterator[str]:
         )
 
 
+def _postgresql(draft: Draft) -> int | None:
+    """The major version of a managed server of PostgreSQL."""
+    database = draft.database
+    return database.version[0] if database is not None and database.engine == "postgresql" and database.version else None
+
+
 def postgresql_is_new_enough(draft: Draft) -> Iterator[str]:
     """The cluster that is there, or the distribution's PostgreSQL where it is the one to be installed."""
-    server = draft.database.version if draft.database else None
+    server = _postgresql(draft)
     oldest = versions.POSTGRESQL[draft.line][0]
     if server is not None and server < oldest:
         host = draft.groups["metadata_db"][0]
@@ -148,7 +160,7 @@ def postgresql_is_new_enough(draft: Draft) -> Iterator[str]:
 
 def postgresql_is_tested(draft: Draft) -> Iterator[str]:
     """Warnings: a server newer than upstream tests."""
-    server = draft.database.version if draft.database else None
+    server = _postgresql(draft)
     newest = versions.POSTGRESQL[draft.line][1]
     if server is not None and server > newest:
         yield f"{draft.groups['metadata_db'][0]} gets PostgreSQL {server}; upstream tests Airflow {draft.version} up to {newest}."
@@ -182,20 +194,21 @@ def cluster_serves_others(draft: Draft) -> Iterator[str]:
 
 
 def names_are_identifiers(draft: Draft) -> Iterator[str]:
-    """Names of a managed server are created without quotes; any other one only has to fit into a URL."""
+    """Names of a managed server are created without quotes; any other one only has to fit into a URL. MySQL's have a rule of their own."""
     database = draft.database
     if database is None:
         return
+    created = database.managed and database.engine == "postgresql"
     managed_rule = "start with a letter and hold small letters, digits and _ only (63 at most)"
     for variable, value, reserved in (
         ("airflow_metadata_db_name", database.name, RESERVED_DATABASES),
         ("airflow_metadata_db_user", database.user, RESERVED_USERS),
     ):
-        if database.managed and not re.fullmatch(IDENTIFIER, value):
+        if created and not re.fullmatch(IDENTIFIER, value):
             yield f"{variable} is {value!r}: it must {managed_rule}."
-        elif database.managed and (value in reserved or value.startswith("pg_")):
+        elif created and (value in reserved or value.startswith("pg_")):
             yield f"{variable} is {value!r}, which PostgreSQL keeps for itself: choose another name."
-        elif variable.endswith("_name") and not re.fullmatch(r"[A-Za-z0-9_.$-]+", value):
+        elif not database.managed and variable.endswith("_name") and not re.fullmatch(r"[A-Za-z0-9_.$-]+", value):
             yield f"{variable} is {value!r}: it may hold letters, digits and _ . $ - only."
 
 
@@ -292,8 +305,10 @@ def adopted_server_stays(draft: Draft) -> Iterator[str]:
     if adopted_engine(draft) not in SERVER_ENGINES or draft.database is None:
         return
     host = draft.values["airflow_metadata_db_host"]
-    if draft.groups["metadata_db"] or (host and host != draft.database.host):
+    other_engine = draft.engine != adopted_engine(draft)
+    if draft.groups["metadata_db"] or (host and host != draft.database.host) or other_engine:
         what = f"the hosts of group {draft.group('metadata_db')}" if draft.groups["metadata_db"] else "airflow_metadata_db_host"
+        what = "airflow_metadata_db_engine" if other_engine else what
         yield (
             f"The installation in {(draft.adopted or {})['home']} is on a server already ({draft.database.host}), which is taken over "
             f"where it is: remove {what}."

@@ -10,10 +10,13 @@ from contextlib import suppress
 
 from ._topology_api import FAB_AUTH_MANAGER, api_hurdle, has_canary
 from ._topology_bundles import canary_bundle, canary_folder, merged_bundles
+from ._topology_connections import async_arguments
 from ._topology_dags import BUNDLE_LIST, bundle_settings, secret_bundle_settings
+from ._topology_database import adopted_engine
 from ._topology_model import Draft
+from ._topology_mysql import ASYNC_ARGUMENTS_MODULE
 from ._topology_sizing import Machine
-from ._topology_stages import adopted_engine, options_dir, setting, source_version
+from ._topology_stages import options_dir, setting, source_version
 from ._topology_urls import LOOPBACK, split_web_url, web_url
 from .airflow_options import (
     DATABASE_ENGINE_OPTIONS,
@@ -93,7 +96,7 @@ def _derived(draft: Draft) -> Settings:
         "logging": {"base_log_folder": places["logs"]},
         "scheduler": {"enable_health_check": "True"},
     }
-    of_line = _derived_2(draft) if draft.line < 3 else _derived_3(draft)
+    of_line = _derived_2(draft) if draft.line < 3 else merge(_derived_3(draft), _async_arguments(draft))
     return merge(common, bundle_settings(draft), _sizes(draft), of_line, _celery(draft))
 
 
@@ -164,6 +167,12 @@ def _derived_3(draft: Draft) -> Settings:
         # Written only when it was asked for: 3.x sends everybody who logs in to this address, whatever name they came by.
         settings["api"]["base_url"] = draft.base_url
     return settings
+
+
+def _async_arguments(draft: Draft) -> Settings:
+    if not any(async_arguments(draft, draft.hosts[name]) for name in draft.airflow_hosts):
+        return {}
+    return {"database": {"sql_alchemy_connect_args_async": f"{ASYNC_ARGUMENTS_MODULE}.connect_args"}}
 
 
 def base_path(draft: Draft) -> str:

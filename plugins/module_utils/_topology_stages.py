@@ -11,9 +11,10 @@ from typing import Any
 
 from . import _topology_versions as versions
 from ._topology_dags import take_dag_source
-from ._topology_model import COMPONENTS, DAEMONS, Database, Draft
-from ._topology_sizing import NAMED_SIZES, Machine, auto_slots, shared_buffers_mb
-from ._topology_urls import LOOPBACK, parse_server_url, web_url
+from ._topology_database import choose_database, database_memory_mb
+from ._topology_model import COMPONENTS, DAEMONS, Draft
+from ._topology_sizing import NAMED_SIZES, Machine, auto_slots
+from ._topology_urls import LOOPBACK, web_url
 from ._topology_variables import VARIABLES, convert
 from .airflow_options import adopted_differences, load_options, nearest_options, normalise
 
@@ -28,8 +29,6 @@ CONFIG_OF_VARIABLE: Mapping[str, Mapping[int, tuple[str, str]]] = {
 """Options that have a variable of their own: to the user both are one setting."""
 
 CONNECTION_OPTIONS = (("database", "sql_alchemy_conn"), ("database", "sql_alchemy_conn_async"))
-DEFAULT_PORTS = {"postgresql": 5432}
-SERVER_ENGINES = ("postgresql", "mysql")
 
 
 def options_dir(draft: Draft) -> str:
@@ -149,88 +148,6 @@ def read_adopted(draft: Draft) -> None:
         draft.notes.extend(notes)
 
 
-def adopted_engine(draft: Draft) -> str | None:
-    """The database engine of the installation made by hand."""
-    return ((draft.adopted or {}).get("metadata") or {}).get("engine")
-
-
-def choose_database(draft: Draft) -> None:
-    """The engine, and the server when it is one."""
-    values, group = draft.values, draft.groups["metadata_db"]
-    on_server = adopted_engine(draft) in SERVER_ENGINES
-    if values["airflow_metadata_db_engine"]:
-        draft.engine = values["airflow_metadata_db_engine"]
-    elif on_server:
-        draft.engine = str(adopted_engine(draft))
-    else:
-        draft.engine = "postgresql" if group or values["airflow_metadata_db_host"] else "sqlite"
-    draft.sqlite_path = f"{draft.home}/metadata/airflow.db"
-    if draft.engine == "postgresql":
-        draft.database = _adopted_database(draft) if on_server else _named_database(draft)
-
-
-def _adopted_database(draft: Draft) -> Database:
-    adopted = draft.adopted or {}
-    address = parse_server_url(adopted["metadata"]["url"])
-    config = (adopted.get("config") or {}).get("database") or {}
-    environment = adopted.get("environment") or {}
-    return Database(
-        engine=adopted["metadata"]["engine"],
-        managed=False,
-        host=address.host or "localhost",
-        port=address.port or DEFAULT_PORTS["postgresql"],
-        name=address.name,
-        user=address.user,
-        ssl_mode=draft.values["airflow_metadata_db_ssl_mode"] or address.ssl_mode or "prefer",
-        ssl_root_cert=address.options.get("sslrootcert", ""),
-        password=address.password,
-        options=address.further_options,
-        async_url=environment.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC") or config.get("sql_alchemy_conn_async") or "",
-    )
-
-
-def _named_database(draft: Draft) -> Database:
-    values, group = draft.values, draft.groups["metadata_db"]
-    managed = values["airflow_metadata_db_managed"]
-    if managed is None:
-        managed = bool(group) and not values["airflow_metadata_db_host"]
-    host = values["airflow_metadata_db_host"] or _group_address(draft)
-    return Database(
-        engine="postgresql",
-        managed=managed,
-        host=host,
-        port=values["airflow_metadata_db_port"] or DEFAULT_PORTS["postgresql"],
-        name=values["airflow_metadata_db_name"],
-        user=values["airflow_metadata_db_user"],
-        # On one machine there is no wire to encrypt.
-        ssl_mode=values["airflow_metadata_db_ssl_mode"] or ("disable" if managed and host in LOOPBACK else "prefer"),
-        version=_managed_version(draft) if managed else None,
-    )
-
-
-def _group_address(draft: Draft) -> str:
-    group = draft.groups["metadata_db"]
-    if not group or set(draft.airflow_hosts) <= set(group[:1]):
-        return LOOPBACK[0]
-    return draft.hosts[group[0]].address or group[0]
-
-
-def candidate_clusters(draft: Draft) -> list[Mapping[str, Any]]:
-    """The PostgreSQL clusters on the group's host that could be meant: its own one, or else any."""
-    group = draft.groups["metadata_db"]
-    clusters = list((draft.hosts[group[0]].info or {}).get("postgresql_clusters") or []) if group else []
-    return [cluster for cluster in clusters if cluster["own"]] or clusters
-
-
-def _managed_version(draft: Draft) -> int | None:
-    """The cluster's that is there, else that of the distribution's package."""
-    group = draft.groups["metadata_db"]
-    for cluster in candidate_clusters(draft)[:1]:
-        return int(cluster["name"].partition("/")[0].partition(".")[0])
-    key = versions.system_key(draft.hosts[group[0]].facts) if group else None
-    return versions.SYSTEM_POSTGRESQL.get(key) if key else None
-
-
 def choose_executor(draft: Draft) -> None:
     """What is written out, else Celery's where there are workers, else what fits the database: SQLite with 2.x runs one task at a time."""
     serial = draft.line < 3 and draft.engine == "sqlite"
@@ -247,13 +164,6 @@ def choose_web_address(draft: Draft) -> None:
     wanted = draft.values["airflow_base_url"] or draft.adopted_settings.get(section, {}).get(option)
     draft.base_url = (wanted or web_url(address or LOOPBACK[0], draft.port)).rstrip("/")
     draft.base_url_is_given = bool(wanted)
-
-
-def database_memory_mb(draft: Draft, host: str) -> int:
-    """Memory that the database server takes on a host that Airflow shares with it."""
-    if draft.database is None or not draft.database.managed or host not in draft.groups["metadata_db"]:
-        return 0
-    return shared_buffers_mb(Machine.of(draft.hosts[host].facts), shared=True)
 
 
 def choose_slots(draft: Draft) -> None:

@@ -69,6 +69,7 @@ VARIABLES = {
         Variable("airflow_metadata_db_engine"),
         Variable("airflow_metadata_db_host"),
         Variable("airflow_metadata_db_managed", "bool"),
+        Variable("airflow_metadata_db_mysql_repository", "dict"),
         Variable("airflow_metadata_db_name"),
         Variable("airflow_metadata_db_password", secret=True),
         Variable("airflow_metadata_db_port", "int"),

@@ -91,9 +91,14 @@ class Installation:
             found |= {f"the password of connection {name}": each.get("password") or "" for name, each in connections.items()}
         return found
 
-    def query(self, statement: str) -> list[list[Any]]:
-        """Rows of a statement in the metadata database, read on the host with psycopg2 or sqlite3."""
-        return list(json.loads(self.on_host("airflow_checks.query", self.database_setting(), statement)))
+    @property
+    def engine(self) -> str:
+        """postgresql, mysql or sqlite."""
+        return self.database_setting().partition(":")[0].partition("+")[0]
+
+    def query(self, statement: str, url: str = "") -> list[list[Any]]:
+        """Rows of a statement in the metadata database, or in the one of an SQLAlchemy URL, read on the host with the engine's driver."""
+        return list(json.loads(self.on_host("airflow_checks.query", url or self.database_setting(), statement)))
 
     def on_host(self, module: str, *arguments: str) -> str:
         """Run a module of this package with the host's system Python."""

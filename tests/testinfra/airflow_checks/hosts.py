@@ -42,6 +42,12 @@ def http_status(host: Any, url: str, login: str = "") -> int:
     return int(run_script(host, "http_status.py", url, login))
 
 
+def listens_on(host: Any, port: int) -> set[str]:
+    """Return the addresses that a port is open at, but for the loopback of IPv6, which some hosts lack."""
+    addresses = run(host, "ss", "-Hltn", f"sport = :{port}")
+    return {line.split()[3].rsplit(":", 1)[0] for line in addresses.splitlines()} - {"[::1]"}
+
+
 # --- units ------------------------------------------------------------------------------------------------------------
 
 

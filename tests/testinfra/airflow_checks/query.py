@@ -18,15 +18,21 @@ def rows(url: str, statement: str) -> list[list[object]]:
     if parts.scheme.startswith("sqlite"):
         connection: Any = sqlite3.connect(f"file:{unquote(parts.path[1:])}?mode=ro", uri=True)
     else:
-        import psycopg2
+        place = {
+            "host": parts.hostname,
+            "port": parts.port,
+            "user": unquote(parts.username or ""),
+            "password": unquote(parts.password or ""),
+        }
+        name = unquote(parts.path[1:])
+        if parts.scheme.startswith("mysql"):
+            import pymysql
 
-        connection = psycopg2.connect(
-            host=parts.hostname,
-            port=parts.port,
-            user=unquote(parts.username or ""),
-            password=unquote(parts.password or ""),
-            dbname=unquote(parts.path[1:]),
-        )
+            connection = pymysql.connect(**place, database=name, ssl={"check_hostname": False})
+        else:
+            import psycopg2
+
+            connection = psycopg2.connect(**place, dbname=name)
     cursor = connection.cursor()
     cursor.execute(statement)
     return [list(row) for row in cursor.fetchall()]

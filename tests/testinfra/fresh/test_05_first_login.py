@@ -28,14 +28,13 @@ def test_the_canary_left_nothing(installation: Installation) -> None:
 
 
 def test_the_database_is_the_one_that_was_asked_for(installation: Installation) -> None:
-    scheme = installation.database_setting().split("://")[0]
-    assert scheme == ("postgresql+psycopg2" if installation.variables.get("test_server", True) else "sqlite")
-    if scheme.startswith("postgresql"):
+    engine = installation.engine
+    wanted = installation.variables.get("airflow_metadata_db_engine", "postgresql")
+    assert engine == (wanted if installation.variables.get("test_server", True) else "sqlite")
+    if engine == "postgresql":
         encoding = "SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()"
         assert installation.query(encoding) == [["UTF8"]]
         password = "SELECT left(rolpassword, 13) FROM pg_authid WHERE rolname = 'airflow'"
         stored = hosts.run(installation.host, "runuser", "-u", "postgres", "--", "psql", "-Atc", password)
         assert stored == "SCRAM-SHA-256\n"
-        addresses = hosts.run(installation.host, "ss", "-Hltn", "sport = :5432")
-        # Some hosts have no loopback of IPv6.
-        assert {line.split()[3].rsplit(":", 1)[0] for line in addresses.splitlines()} - {"[::1]"} == {"127.0.0.1"}
+        assert hosts.listens_on(installation.host, 5432) == {"127.0.0.1"}

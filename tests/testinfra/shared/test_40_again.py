@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_checks import hosts, secrets
-from airflow_checks.fixtures import Installation
+from airflow_checks.fixtures import CHECKS_ON_HOST, Installation
 from airflow_checks.playbook import PlayRun
 
 VERBOSE = ("-vvv", "--diff")
@@ -120,7 +120,7 @@ BREAKAGES = [
         "Install Airflow",
     ),
 ]
-SERVER_BREAKAGES = [
+POSTGRESQL_BREAKAGES = [
     Breakage(
         "the server's settings",
         "sed -i /max_connections/d /etc/postgresql/*/main/conf.d/airflow.conf",
@@ -149,11 +149,34 @@ SERVER_BREAKAGES = [
         "Create the database",
     ),
 ]
+MYSQL_LOGIN = f"PYTHONPATH={CHECKS_ON_HOST} python3 -m airflow_checks.query \"$AIRFLOW__DATABASE__SQL_ALCHEMY_CONN\" 'SELECT 1'"
+MYSQL_BREAKAGES = [
+    Breakage(
+        "the server's settings",
+        "sed -i /max_connections/d /etc/mysql/mysql.conf.d/zz-airflow.cnf",
+        "grep -q max_connections /etc/mysql/mysql.conf.d/zz-airflow.cnf",
+        "Write the server's settings",
+    ),
+    Breakage("the server's start at boot", "systemctl disable --quiet mysql", "systemctl is-enabled -q mysql", "Start MySQL"),
+    Breakage(
+        "the role's password",
+        "mysql -e \"ALTER USER airflow@'127.0.0.1' IDENTIFIED BY 'other'\"",
+        f". /etc/airflow/cli.env; {MYSQL_LOGIN}",
+        "Create the database roles",
+    ),
+    Breakage(
+        "the role's rights",
+        'mysql -e "REVOKE ALL ON \\`airflow\\`.* FROM airflow@localhost"',
+        "mysql -Ne 'SHOW GRANTS FOR airflow@localhost' | grep -q 'ALL PRIVILEGES ON .airflow'",
+        "Create the database roles",
+    ),
+]
+SERVER_BREAKAGES = {"postgresql": POSTGRESQL_BREAKAGES, "mysql": MYSQL_BREAKAGES, "sqlite": []}
 
 
 def test_what_was_broken_by_hand_is_repaired_and_no_secret_is_told(installation: Installation, run_site: Any) -> None:
     hidden = installation.secrets()
-    breakages = BREAKAGES + (SERVER_BREAKAGES if installation.variables.get("test_server", True) else [])
+    breakages = BREAKAGES + SERVER_BREAKAGES[installation.engine]
     for breakage in breakages:
         hosts.run(installation.host, "sh", "-c", breakage.damage)
     assert [breakage.what for breakage in breakages if installation.host.run(breakage.check).rc == 0] == []

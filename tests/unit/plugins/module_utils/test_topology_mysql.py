@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -24,6 +25,20 @@ from ansible_collections.updraft.airflow.plugins.module_utils._topology_mysql im
     resolves_no_names,
     version_findings,
     version_warnings,
+)
+from ansible_collections.updraft.airflow.plugins.module_utils.topology import Inputs
+from topology_inventory import (
+    OLD_HOME,
+    MemoryStore,
+    daemon,
+    findings,
+    info,
+    installation,
+    inventory,
+    on_server,
+    plan,
+    server,
+    single,
 )
 
 PASSWORD = "p@ss:w/rd %25#&'\"\\ü"
@@ -144,3 +159,140 @@ def test_localhost_would_be_a_socket() -> None:
         "airflow_metadata_db_host is localhost, which MySQL's client library takes for a socket: write 127.0.0.1."
     ]
     assert list(host_findings("127.0.0.1")) == []
+
+
+def on_mysql(components: str = "metadata_db", **keywords: Any) -> Inputs:
+    """One host with everything, its database on MySQL."""
+    inputs: Inputs = single(components, **{"airflow_metadata_db_engine": "mysql", **keywords})
+    return inputs
+
+
+def mysql_server(**changed: Any) -> dict[str, Any]:
+    """A server of MySQL as the host information module finds it."""
+    return dict(info(mysql_server={"kind": "mysql", "version": "9.7.4", "own": False, "settings": {}, "databases": 0, **changed}))
+
+
+def test_a_managed_server_on_the_same_host() -> None:
+    database = plan(on_mysql(found=mysql_server()))["database"]
+    assert (database["engine"], database["managed"], database["host"], database["port"]) == ("mysql", True, "127.0.0.1", 3306)
+    assert database["listen_addresses"] == "127.0.0.1"
+    assert database["accounts"] == ["localhost", "127.0.0.1", "::1"]
+    assert database["settings"]["skip_name_resolve"] == "ON"
+    assert (database["hba"], database["config_dir"]) == ([], None)
+    assert database["url"].startswith("mysql+mysqldb://airflow:") and database["url"].endswith("?charset=utf8mb4&ssl_mode=PREFERRED")
+    assert database["async_url"].startswith("mysql+aiomysql://airflow:")
+
+
+def test_a_managed_server_of_its_own_admits_the_others() -> None:
+    inputs = inventory({"h1": "webserver scheduler", "db": "metadata_db"}, airflow_metadata_db_engine="mysql")
+    there = replace(inputs.hosts["db"], info=mysql_server())
+    inputs = replace(inputs, hosts={**inputs.hosts, "db": there})
+    found = plan(inputs)["database"]
+    assert (found["host"], found["listen_addresses"]) == ("198.18.0.3", "127.0.0.1,198.18.0.3")
+    assert found["accounts"][-1] == "198.18.0.2"
+    assert (found["on_this_host"], plan(inputs, "db")["database"]["on_this_host"]) == (False, True)
+
+
+def test_celery_keeps_results_in_a_second_database() -> None:
+    found = plan(on_mysql("metadata_db broker worker", found=mysql_server()))
+    assert [entry["name"] for entry in found["database"]["databases"]] == ["airflow", "airflow_results"]
+    backend = daemon(found, "worker")["environment"]["AIRFLOW__CELERY__RESULT_BACKEND"]
+    assert backend.startswith("db+mysql+mysqldb://airflow_results:")
+
+
+def test_the_drivers_are_installed_with_airflow() -> None:
+    (environment,) = plan(on_mysql(found=mysql_server()))["environments"]
+    assert [lock.rpartition("-")[2] for lock in environment["locks"][1:]] == ["mysql.txt"]
+
+
+@pytest.mark.parametrize(("version", "line"), [("2.11.2", 2), ("3.3.2", 3)])
+def test_demanded_tls_is_given_to_the_asynchronous_driver_in_a_file(version: str, line: int) -> None:
+    inputs = on_mysql(found=mysql_server(), airflow_version=version, airflow_metadata_db_ssl_mode="require")
+    found = plan(inputs)
+    assert bool(found["async_arguments"]) is (line == 3)
+    told = found["settings"].get("database", {}).get("sql_alchemy_connect_args_async")
+    assert told == ("airflow_mysql_tls.connect_args" if line == 3 else None)
+
+
+def test_a_server_in_service_restarts_for_another_setting_only() -> None:
+    before = plan(on_mysql(found=mysql_server()))["database"]
+    own = {**before["settings"], "bind_address": "127.0.0.1", "port": "3306"}
+    place = {"host": "127.0.0.1", "port": 3306, "name": "airflow"}
+    record = installation(engine="mysql", database=place)
+
+    def restarts(**changed: str) -> bool:
+        found = {**mysql_server(own=True, settings={**own, **changed}), "installation": record}
+        return bool(plan(on_mysql(found=found), store=MemoryStore(metadata_db_password="old"))["database"]["restarts"])
+
+    assert not restarts()
+    assert restarts(max_connections="10")
+    assert restarts(transaction_isolation="REPEATABLE-READ")
+
+
+REFUSALS = {
+    "Debian's stable release has none": (
+        on_mysql(),
+        "h1 has no MySQL server, and Debian 12 has none to install: name a repository that has one by "
+        "airflow_metadata_db_mysql_repository, use PostgreSQL, or another server by airflow_metadata_db_host.",
+    ),
+    "MariaDB is there": (
+        on_mysql(found=mysql_server(kind="mariadb", version="10.11.6-MariaDB")),
+        "h1 has a MariaDB server, which Airflow does not support and MySQL's packages would replace: put another host into "
+        "airflow_metadata_db, or remove MariaDB yourself.",
+    ),
+    "an old server": (
+        on_mysql(found=mysql_server(version="5.7.44")),
+        "Airflow 3.3.2 needs MySQL 8.0 or newer, and the MySQL of h1 is 5.7: use a newer one.",
+    ),
+    "a socket": (
+        single(airflow_metadata_db_engine="mysql", airflow_metadata_db_host="localhost", airflow_metadata_db_password="x"),
+        "airflow_metadata_db_host is localhost, which MySQL's client library takes for a socket: write 127.0.0.1.",
+    ),
+    "half a repository": (
+        on_mysql(airflow_metadata_db_mysql_repository={"uris": "https://repo.example.org"}),
+        "airflow_metadata_db_mysql_repository lacks suites, components, signed_by: give all of uris, suites, components, signed_by.",
+    ),
+    "more than a repository": (
+        on_mysql(airflow_metadata_db_mysql_repository=dict.fromkeys(("uris", "suites", "components", "signed_by", "key"), "x")),
+        "airflow_metadata_db_mysql_repository has key, which it does not know: use uris, suites, components, signed_by.",
+    ),
+    "a repository for nothing": (
+        server(airflow_metadata_db_mysql_repository=dict.fromkeys(("uris", "suites", "components", "signed_by"), "x")),
+        "airflow_metadata_db_mysql_repository is set, and airflow_metadata_db_engine is not mysql: set that, or remove the repository.",
+    ),
+    "the server's own role": (
+        on_mysql(found=mysql_server(), airflow_metadata_db_user="root"),
+        "airflow_metadata_db_user is 'root', which MySQL keeps for itself: choose another name.",
+    ),
+    "no server": (
+        single(airflow_metadata_db_engine="mysql", airflow_metadata_db_password="x"),
+        "airflow_metadata_db_engine is mysql and no server is named: set airflow_metadata_db_host, or put a host into airflow_metadata_db.",
+    ),
+    "from PostgreSQL to MySQL": (
+        on_mysql(found={**mysql_server(), "installation": installation()}),
+        "The existing installation is on PostgreSQL, and the inventory now says MySQL: moving from server to server is not supported by "
+        "this release; set airflow_metadata_db_engine to postgresql.",
+    ),
+    "taken over on PostgreSQL": (
+        single(
+            airflow_metadata_db_engine="mysql",
+            airflow_adopt_home=OLD_HOME,
+            found=info(adopted=on_server("postgresql://jane:x@db/airflow")),
+        ),
+        f"The installation in {OLD_HOME} is on a server already (db), which is taken over where it is: remove airflow_metadata_db_engine.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_what_cannot_be_is_one_clear_sentence(name: str) -> None:
+    inputs, sentence = REFUSALS[name]
+    assert findings(inputs) == [sentence]
+
+
+def test_warnings_about_the_server_that_is_there() -> None:
+    assert plan(on_mysql(found=mysql_server(databases=2)))["warnings"] == [
+        "The server of h1 is MySQL 9.7, which is above what upstream tests Airflow 3.3.2 with (8.0, 8.4 and Innovation releases).",
+        "h1 has a MySQL server with databases of others: Airflow's settings are written beside the server's own, its port becomes 3306, "
+        "and it is restarted.",
+    ]

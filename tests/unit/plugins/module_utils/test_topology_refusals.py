@@ -255,17 +255,14 @@ VERSION_CASES = {
 }
 
 DATABASE_CASES = {
-    "MySQL": (
-        single(airflow_metadata_db_engine="mysql", airflow_metadata_db_host="db"),
-        "airflow_metadata_db_engine mysql is not supported by this release: use postgresql.",
-    ),
     "MariaDB": (
         single(airflow_metadata_db_engine="mariadb"),
-        "airflow_metadata_db_engine mariadb: Airflow does not support MariaDB, whose row locks differ from MySQL's; use postgresql.",
+        "airflow_metadata_db_engine mariadb: Airflow does not support MariaDB, whose row locks differ from MySQL's; "
+        "use postgresql or mysql.",
     ),
     "unknown engine": (
         single(airflow_metadata_db_engine="oracle"),
-        "airflow_metadata_db_engine oracle is not supported: use postgresql or sqlite.",
+        "airflow_metadata_db_engine oracle is not supported: use postgresql, mysql or sqlite.",
     ),
     "SQLite with a group": (
         server(airflow_metadata_db_engine="sqlite"),

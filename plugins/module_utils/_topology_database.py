@@ -1,0 +1,149 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stage that chooses the metadata database, and what is known of the servers that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import _topology_mysql as mysql
+from . import _topology_versions as versions
+from ._topology_model import Database, Draft, Host
+from ._topology_sizing import Machine, buffer_pool_mb, shared_buffers_mb
+from ._topology_urls import LOOPBACK, parse_server_url
+
+DEFAULT_PORTS = {"postgresql": 5432, mysql.ENGINE: mysql.DEFAULT_PORT}
+SERVER_ENGINES = tuple(DEFAULT_PORTS)
+ENGINE_TITLES = {"sqlite": "SQLite", "postgresql": "PostgreSQL", mysql.ENGINE: "MySQL"}
+"""Engines as they are written in sentences."""
+
+
+def adopted_engine(draft: Draft) -> str | None:
+    """The database engine of the installation made by hand."""
+    return ((draft.adopted or {}).get("metadata") or {}).get("engine")
+
+
+def choose_database(draft: Draft) -> None:
+    """The engine, and the server when it is one."""
+    values, group = draft.values, draft.groups["metadata_db"]
+    on_server = adopted_engine(draft) in SERVER_ENGINES
+    if values["airflow_metadata_db_engine"]:
+        draft.engine = values["airflow_metadata_db_engine"]
+    elif on_server:
+        draft.engine = str(adopted_engine(draft))
+    else:
+        draft.engine = "postgresql" if group or values["airflow_metadata_db_host"] else "sqlite"
+    draft.sqlite_path = f"{draft.home}/metadata/airflow.db"
+    if draft.engine in SERVER_ENGINES:
+        draft.database = _adopted_database(draft) if on_server else _named_database(draft)
+
+
+def _adopted_database(draft: Draft) -> Database:
+    adopted = draft.adopted or {}
+    engine = adopted["metadata"]["engine"]
+    address = parse_server_url(adopted["metadata"]["url"])
+    config = (adopted.get("config") or {}).get("database") or {}
+    environment = adopted.get("environment") or {}
+    return Database(
+        engine=engine,
+        managed=False,
+        host=address.host or "localhost",
+        port=address.port or DEFAULT_PORTS[engine],
+        name=address.name,
+        user=address.user,
+        ssl_mode=draft.values["airflow_metadata_db_ssl_mode"] or address.ssl_mode or "prefer",
+        ssl_root_cert=address.options.get("sslrootcert", ""),
+        password=address.password,
+        options=address.further_options,
+        async_url=environment.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC") or config.get("sql_alchemy_conn_async") or "",
+    )
+
+
+def _named_database(draft: Draft) -> Database:
+    values, group = draft.values, draft.groups["metadata_db"]
+    managed = values["airflow_metadata_db_managed"]
+    if managed is None:
+        managed = bool(group) and not values["airflow_metadata_db_host"]
+    host = values["airflow_metadata_db_host"] or _group_address(draft)
+    return Database(
+        engine=draft.engine,
+        managed=managed,
+        host=host,
+        port=values["airflow_metadata_db_port"] or DEFAULT_PORTS[draft.engine],
+        name=values["airflow_metadata_db_name"],
+        user=values["airflow_metadata_db_user"],
+        ssl_mode=values["airflow_metadata_db_ssl_mode"] or _usual_ssl_mode(draft.engine, managed and host in LOOPBACK),
+        version=_managed_version(draft) if managed else None,
+    )
+
+
+def _usual_ssl_mode(engine: str, on_loopback: bool) -> str:
+    if engine == mysql.ENGINE:
+        return mysql.DEFAULT_SSL_MODE
+    # On one machine there is no wire to encrypt.
+    return "disable" if on_loopback else "prefer"
+
+
+def _group_address(draft: Draft) -> str:
+    group = draft.groups["metadata_db"]
+    if not group or is_alone(draft):
+        return LOOPBACK[0]
+    return draft.hosts[group[0]].address or group[0]
+
+
+def is_alone(draft: Draft) -> bool:
+    """Whether all of Airflow is on the database's own host."""
+    return set(draft.airflow_hosts) <= set(draft.groups["metadata_db"][:1])
+
+
+def server_host(draft: Draft) -> Host | None:
+    """The host of a managed server."""
+    group = draft.groups["metadata_db"]
+    return draft.hosts[group[0]] if group else None
+
+
+def candidate_clusters(draft: Draft) -> list[Mapping[str, Any]]:
+    """The PostgreSQL clusters on the group's host that could be meant: its own one, or else any. None where PostgreSQL is not wanted."""
+    host = server_host(draft)
+    clusters = list((host.info or {}).get("postgresql_clusters") or []) if host and draft.engine == "postgresql" else []
+    return [cluster for cluster in clusters if cluster["own"]] or clusters
+
+
+def present_mysql(draft: Draft) -> Mapping[str, Any]:
+    """The server of MySQL or MariaDB on the group's host, empty where there is none or MySQL is not wanted."""
+    host = server_host(draft)
+    return ((host.info or {}).get("mysql_server") or {}) if host and draft.engine == mysql.ENGINE else {}
+
+
+def present_settings(draft: Draft) -> Mapping[str, str]:
+    """What this collection has set on the server that serves its database now; empty before it did."""
+    server = present_mysql(draft)
+    if server:
+        return (server.get("settings") or {}) if server["own"] else {}
+    return next((cluster.get("settings") or {} for cluster in candidate_clusters(draft) if cluster["own"]), {})
+
+
+def _managed_version(draft: Draft) -> tuple[int, ...] | None:
+    """The server's that is there, else that of the distribution's package."""
+    host = server_host(draft)
+    if host is None:
+        return None
+    key = versions.system_key(host.facts)
+    if draft.engine == mysql.ENGINE:
+        there = mysql.parse_version(str(present_mysql(draft).get("version") or ""))
+        packaged = None if draft.values["airflow_metadata_db_mysql_repository"] else mysql.SYSTEM_VERSIONS.get(key or ("", ""))
+        return there or packaged
+    for cluster in candidate_clusters(draft)[:1]:
+        return (int(cluster["name"].partition("/")[0].partition(".")[0]),)
+    packaged_major = versions.SYSTEM_POSTGRESQL.get(key) if key else None
+    return (packaged_major,) if packaged_major else None
+
+
+def database_memory_mb(draft: Draft, host: str) -> int:
+    """Memory that the database server takes on a host that Airflow shares with it."""
+    if draft.database is None or not draft.database.managed or host not in draft.groups["metadata_db"]:
+        return 0
+    cache = buffer_pool_mb if draft.database.engine == mysql.ENGINE else shared_buffers_mb
+    return cache(Machine.of(draft.hosts[host].facts), shared=True)

@@ -1,0 +1,155 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The part of a plan about the metadata database and its server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import _topology_mysql as mysql
+from . import _topology_sizing as sizing
+from ._topology_celery import most_tasks
+from ._topology_connections import connections, ssl_root_cert
+from ._topology_database import candidate_clusters, is_alone, present_settings, server_host
+from ._topology_model import Database, Draft, Host
+from ._topology_stages import number_setting
+
+RESULT_READERS = 16
+"""Processes of a scheduler that look for results; Airflow starts one less than there are cores."""
+
+
+def database_plan(draft: Draft, name: str) -> dict[str, Any] | None:
+    """How a host reaches the database, and what its server is to be; None on SQLite."""
+    database = draft.database
+    if database is None:
+        return None
+    found = connections(draft, draft.hosts[name])
+    limit = _max_connections(draft)
+    server = server_host(draft) if database.managed else None
+    return {
+        "engine": database.engine,
+        "managed": database.managed,
+        "host": database.host,
+        "port": database.port,
+        "name": database.name,
+        "user": database.user,
+        "password": database.password,
+        "ssl_mode": database.ssl_mode,
+        "ssl_root_cert": ssl_root_cert(draft, draft.hosts[name]),
+        "url": found.url,
+        "async_url": found.async_url if draft.line >= 3 else None,
+        "on_this_host": name in draft.groups["metadata_db"],
+        "max_connections": limit,
+        **(_server(draft, database, server, limit) if server else NO_SERVER),
+    }
+
+
+NO_SERVER: Mapping[str, Any] = {
+    "databases": [],
+    "settings": {},
+    "restarts": False,
+    "listen_addresses": "",
+    "hba": [],
+    "accounts": [],
+    "config_dir": None,
+}
+"""What there is to do for a server that somebody else looks after."""
+
+
+def _server(draft: Draft, database: Database, server: Host, limit: int) -> dict[str, Any]:
+    machine, shared = sizing.Machine.of(server.facts), server.name in draft.airflow_hosts
+    if database.engine == mysql.ENGINE:
+        accounts = mysql.accounts(_addresses(draft), is_alone(draft))
+        settings = sizing.mysql_settings(machine, shared, limit)
+        if mysql.resolves_no_names(accounts):
+            settings["skip_name_resolve"] = "ON"
+        listen = {"bind_address": mysql.bind_address(_own_address(server), is_alone(draft))}
+    else:
+        accounts = []
+        settings = sizing.postgresql_settings(machine, shared, limit)
+        listen = {"listen_addresses": _listen_addresses(server, is_alone(draft))}
+    return {
+        "databases": _databases(draft),
+        "settings": settings,
+        "restarts": _server_restarts(draft, {**settings, **listen, "port": str(database.port)}),
+        "listen_addresses": next(iter(listen.values())),
+        "hba": _hba(draft) if database.engine == "postgresql" else [],
+        "accounts": accounts,
+        "config_dir": next((cluster["config_dir"] for cluster in candidate_clusters(draft)), None),
+    }
+
+
+def _server_restarts(draft: Draft, wanted: Mapping[str, str]) -> bool:
+    """Whether a server in service has to start again for its settings, which no task may be running for."""
+    present = present_settings(draft)
+    if not present or draft.installation is None:
+        return False
+    return any(present.get(name) != value for name, value in wanted.items())
+
+
+def _databases(draft: Draft) -> list[dict[str, str]]:
+    """What is created, each owned by a role of its own: the metadata, and Celery's results."""
+    kept = [database for database in (draft.database, draft.results) if database is not None]
+    return [{"name": database.name, "user": database.user, "password": database.password} for database in kept]
+
+
+def _max_connections(draft: Draft) -> int:
+    pool = number_setting(draft.settings, "database", "sql_alchemy_pool_size", 5)
+    pool += number_setting(draft.settings, "database", "sql_alchemy_max_overflow", 10)
+    daemons = {daemon: len(hosts) for daemon, hosts in draft.placement.items()}
+    section = "webserver" if draft.line < 3 else "api"
+    workers = number_setting(draft.settings, section, "workers", 4 if draft.line < 3 else 1)
+    parsers = number_setting(draft.settings, "scheduler", "parsing_processes", 2)
+    local_slots = 0 if draft.uses_celery else draft.slots
+    needed = sizing.needed_connections(draft.line, daemons, pool, local_slots, workers, parsers)
+    present = present_settings(draft).get("max_connections", "")
+    return sizing.max_connections(needed + _celery_connections(draft), int(present) if present.isdigit() else 0)
+
+
+def _celery_connections(draft: Draft) -> int:
+    """Connections of Celery's workers: each process has one to the results; on 2.x each task has two to the metadata."""
+    if not draft.uses_celery:
+        return 0
+    tasks = sum(most_tasks(worker) for workers in draft.workers.values() for worker in workers)
+    results = tasks + len(draft.placement["scheduler"]) * RESULT_READERS if draft.results is not None else 0
+    return results + (2 * tasks if draft.line < 3 else 0)
+
+
+def _addresses(draft: Draft) -> list[str]:
+    """Where Airflow's daemons connect from."""
+    return [draft.hosts[name].address or name for name in draft.airflow_hosts]
+
+
+def _hba(draft: Draft) -> list[dict[str, str]]:
+    """Rules for pg_hba.conf, as community.postgresql names their parts.
+
+    They admit the hosts that run a daemon, and the server's own loopback for people who look.
+    """
+    addresses = ["127.0.0.1/32", "::1/128"]
+    if not is_alone(draft):
+        addresses += [_network(address) for address in _addresses(draft)]
+    return [
+        {"source": address, "contype": "host", "databases": entry["name"], "users": entry["user"], "method": "scram-sha-256"}
+        for entry in _databases(draft)
+        for address in addresses
+    ]
+
+
+def _network(address: str) -> str:
+    if ":" in address:
+        return f"{address}/128"
+    return f"{address}/32" if address.replace(".", "").isdigit() else address
+
+
+def _own_address(server: Host) -> str | None:
+    """An address that the server can listen on: an advertised one may be another host's that forwards to this one."""
+    return server.address if server.address == server.default_address else None
+
+
+def _listen_addresses(server: Host, alone: bool) -> str:
+    if alone:
+        return "localhost"
+    own = _own_address(server)
+    return f"localhost,{own}" if own else "*"
