@@ -34,6 +34,7 @@ EXPECTED = {
     "celery_rabbitmq": ("3.3.2", "CeleryExecutor", "postgresql", False),
     "celery_redis": ("3.3.2", "CeleryExecutor", "postgresql", False),
     "lift": ("2.11.2", "LocalExecutor", "postgresql", True),
+    "local_mysql": ("3.3.2", "LocalExecutor", "mysql", False),
     "local_postgresql": ("3.3.2", "LocalExecutor", "postgresql", False),
     "sqlite": ("3.3.2", "LocalExecutor", "sqlite", False),
 }
