@@ -32,6 +32,7 @@ def broker_plan(draft: Draft, name: str) -> dict[str, Any] | None:
         "password": broker.password,
         "url": broker_url(draft),
         "on_this_host": name in group,
+        "is_used_here": name in draft.celery_hosts,
         "listen_addresses": _listen_addresses(draft, group[0]) if broker.managed and group else [],
         "redis_users": _redis_users(broker) if broker.engine == "redis" else [],
         "definitions": _rabbitmq_definitions(broker) if broker.engine == "rabbitmq" else {},

@@ -80,6 +80,20 @@ def number_of_brokers(draft: Draft) -> Iterator[str]:
         yield f"{place}, and a cluster of brokers is not supported by this release: keep one."
 
 
+def broker_is_nobody_elses(draft: Draft) -> Iterator[str]:
+    """A server in use would get Airflow's password and settings; a Redis that wrote no log of changes would come back empty."""
+    broker, hosts = draft.broker, draft.groups["broker"]
+    if broker is None or not broker.managed or not hosts:
+        return
+    for server in (draft.hosts[hosts[0]].info or {}).get("brokers") or []:
+        if server["engine"] == broker.engine and server["used"] and not server["own"]:
+            yield (
+                f"{hosts[0]} has a {server['title']} server that is not Airflow's ({server['used']}), and it would get Airflow's password "
+                f"and settings: put another host into {draft.group('broker')}, or use it as it is by airflow_broker_managed (false), "
+                "airflow_broker_host and airflow_broker_password."
+            )
+
+
 def broker_host_is_plain(draft: Draft) -> Iterator[str]:
     """The host goes into a URL as it stands."""
     host = draft.values["airflow_broker_host"]
@@ -267,6 +281,7 @@ RULES = (
     broker_is_named,
     broker_engine_is_known,
     number_of_brokers,
+    broker_is_nobody_elses,
     broker_host_is_plain,
     external_broker_is_reachable,
     broker_vhost_fits_engine,

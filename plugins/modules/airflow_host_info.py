@@ -106,6 +106,11 @@ airflow_host:
         C(own) (whether it serves this collection's database), C(settings) (what this collection set) and C(databases) (how many
         somebody made). Empty where there is none.
       type: dict
+    brokers:
+      description: The servers of Redis, Valkey and RabbitMQ that are installed, with C(engine) (V(redis) or V(rabbitmq)), C(title),
+        C(config), C(own) (whether it is this collection's) and C(used) (why somebody else seems to use it, empty where nobody does).
+      type: list
+      elements: dict
 """
 
 import glob
@@ -119,6 +124,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.updraft.airflow.plugins.module_utils._failure import unforeseen
 from ansible_collections.updraft.airflow.plugins.module_utils.host_adopted import describe
+from ansible_collections.updraft.airflow.plugins.module_utils.host_brokers import find_brokers
 from ansible_collections.updraft.airflow.plugins.module_utils.host_interpreters import find_interpreters
 from ansible_collections.updraft.airflow.plugins.module_utils.host_mysql import find_server
 from ansible_collections.updraft.airflow.plugins.module_utils.host_postgresql import find_clusters
@@ -205,6 +211,7 @@ def look(parameters: dict[str, Any]) -> dict[str, Any]:
         "metadata": read_database(sqlite_path(installation, adopted), adopted),
         "postgresql_clusters": find_clusters(),
         "mysql_server": find_server(),
+        "brokers": find_brokers(),
     }
 
 

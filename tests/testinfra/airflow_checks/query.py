@@ -18,7 +18,7 @@ def rows(url: str, statement: str) -> list[list[object]]:
     if parts.scheme.startswith("sqlite"):
         connection: Any = sqlite3.connect(f"file:{unquote(parts.path[1:])}?mode=ro", uri=True)
     else:
-        place = {
+        place: dict[str, Any] = {
             "host": parts.hostname,
             "port": parts.port,
             "user": unquote(parts.username or ""),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_checks import hosts, secrets
-from airflow_checks.fixtures import CHECKS_ON_HOST, Installation
+from airflow_checks.fixtures import CHECKS_ON_HOST, Installation, ship_checks
 from airflow_checks.playbook import PlayRun
 
 VERBOSE = ("-vvv", "--diff")
@@ -176,6 +176,7 @@ SERVER_BREAKAGES = {"postgresql": POSTGRESQL_BREAKAGES, "mysql": MYSQL_BREAKAGES
 
 def test_what_was_broken_by_hand_is_repaired_and_no_secret_is_told(installation: Installation, run_site: Any) -> None:
     hidden = installation.secrets()
+    ship_checks(installation.host, installation.name)
     breakages = BREAKAGES + SERVER_BREAKAGES[installation.engine]
     for breakage in breakages:
         hosts.run(installation.host, "sh", "-c", breakage.damage)

@@ -314,6 +314,16 @@ def test_a_lifted_user_is_told_that_tasks_become_another() -> None:
     ) in notes
 
 
+OTHERS_REDIS = {"engine": "redis", "title": "Redis", "config": "/etc/redis/redis.conf", "own": False, "used": ""}
+
+
+@pytest.mark.parametrize(
+    ("changed", "engine"), [({}, "redis"), ({"used": "it holds data", "own": True}, "redis"), ({"used": "it holds data"}, "rabbitmq")]
+)
+def test_a_broker_that_nobody_else_uses_is_taken(changed: dict[str, Any], engine: str) -> None:
+    assert findings(celery(found=info(brokers=[{**OTHERS_REDIS, **changed}]), airflow_broker_engine=engine)) == []
+
+
 CASES: dict[str, tuple[Inputs, str]] = {
     "no workers": (
         single("metadata_db broker", airflow_executor="CeleryExecutor"),
@@ -347,6 +357,12 @@ CASES: dict[str, tuple[Inputs, str]] = {
     "three brokers": (
         inventory({"h1": f"webserver scheduler {ONE_HOST}", "h2": "broker", "h3": "broker"}),
         "Group airflow_broker has 3 hosts (h1, h2, h3), and a cluster of brokers is not supported by this release: keep one.",
+    ),
+    "a Redis that somebody uses": (
+        celery(found=info(brokers=[{**OTHERS_REDIS, "used": "it holds data in /var/lib/redis"}])),
+        "h1 has a Redis server that is not Airflow's (it holds data in /var/lib/redis), and it would get Airflow's password and settings: "
+        "put another host into airflow_broker, or use it as it is by airflow_broker_managed (false), airflow_broker_host and "
+        "airflow_broker_password.",
     ),
     "a broker named twice": (
         celery(airflow_broker_host="queues.example.org"),

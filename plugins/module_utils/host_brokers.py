@@ -1,0 +1,90 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The brokers of a host that somebody else may be using, in the folders that Debian's packages keep them in. No server is asked."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+PACKAGES_STATUS = "/var/lib/dpkg/status"
+REDIS_LIKE = {"redis": "Redis", "valkey": "Valkey"}
+DATABASE_IN_RDB = re.compile(rb"\xfe[\x00-\x3f]\xfb", re.DOTALL)
+"""A numbered database that holds keys, as it begins in Redis's file of them (opcodes SELECTDB and RESIZEDB)."""
+RDB_HEADER_BYTES = 4096
+"""The first database follows a few fields about the server."""
+
+
+def find_brokers(root: str = "/") -> list[dict[str, Any]]:
+    """Each with its `engine` (redis or rabbitmq), `title`, `config` file, whether it is this collection's `own`, and what speaks for
+    somebody else who uses it: `used`, empty where nothing does.
+    """
+    found = [_redis(root, name, title) for name, title in REDIS_LIKE.items() if _is_installed(root, f"usr/bin/{name}-server")]
+    return found + ([_rabbitmq(root)] if _is_installed(root, "usr/sbin/rabbitmq-server") else [])
+
+
+def _is_installed(root: str, program: str) -> bool:
+    return os.path.exists(os.path.join(root, program))
+
+
+def _redis(root: str, name: str, title: str) -> dict[str, Any]:
+    config, data = f"/etc/{name}/{name}.conf", f"/var/lib/{name}"
+    used = "its settings were changed" if _was_edited(root, config) else ""
+    if _holds_keys(os.path.join(root, data[1:])):
+        used = f"it holds data in {data}"
+    return {"engine": "redis", "title": title, "config": config, "own": _exists(root, f"/etc/{name}/airflow.conf"), "used": used}
+
+
+def _rabbitmq(root: str) -> dict[str, Any]:
+    config = "/etc/rabbitmq/rabbitmq.conf"
+    further = [path for path in _below(root, "/etc/rabbitmq/conf.d/*.conf") if not path.endswith("/50-airflow.conf")]
+    vhosts = _below(root, "/var/lib/rabbitmq/mnesia/*/msg_stores/vhosts/*/.vhost")
+    used = "it has settings of its own" if further or _exists(root, config) or _exists(root, "/etc/rabbitmq/advanced.config") else ""
+    # The package makes one, for the user that comes with it.
+    used = "it has further virtual hosts" if len(vhosts) > 1 else used
+    own = _exists(root, "/etc/rabbitmq/conf.d/50-airflow.conf")
+    return {"engine": "rabbitmq", "title": "RabbitMQ", "config": config, "own": own, "used": used}
+
+
+def _exists(root: str, path: str) -> bool:
+    return os.path.exists(os.path.join(root, path[1:]))
+
+
+def _below(root: str, pattern: str) -> list[str]:
+    return glob.glob(os.path.join(glob.escape(root), pattern[1:]))
+
+
+def _was_edited(root: str, config: str) -> bool:
+    """Whether a settings file is another one than its package brought; where no package says so, it counts as the package's."""
+    content = _read(os.path.join(root, config[1:]))
+    with suppress(OSError), open(os.path.join(root, PACKAGES_STATUS[1:]), encoding="utf-8", errors="replace") as status:
+        known = _packaged_digest(status, config)
+        return bool(content) and bool(known) and hashlib.md5(content, usedforsecurity=False).hexdigest() != known
+    return False
+
+
+def _packaged_digest(status: Iterable[str], config: str) -> str:
+    """The digest that dpkg keeps of a settings file as its package brought it."""
+    return next((line.split()[1] for line in status if line.startswith(f" {config} ")), "")
+
+
+def _holds_keys(folder: str) -> bool:
+    if DATABASE_IN_RDB.search(_read(os.path.join(folder, "dump.rdb"), RDB_HEADER_BYTES)):
+        return True
+    appended = glob.glob(os.path.join(glob.escape(folder), "appendonlydir", "*.incr.aof"))
+    bases = glob.glob(os.path.join(glob.escape(folder), "appendonlydir", "*.base.rdb"))
+    older = os.path.join(folder, "appendonly.aof")
+    has_log = any(_read(path, 1) for path in [*appended, older])
+    return has_log or any(DATABASE_IN_RDB.search(_read(path, RDB_HEADER_BYTES)) for path in bases)
+
+
+def _read(path: str, most: int = -1) -> bytes:
+    with suppress(OSError), open(path, "rb") as handle:
+        return handle.read(most)
+    return b""
