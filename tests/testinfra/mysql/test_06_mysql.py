@@ -17,12 +17,12 @@ WHERE processlist_user = 'airflow' AND connection_type IS NOT NULL GROUP BY conn
 def test_the_server_has_the_settings_that_airflow_needs(installation: Installation) -> None:
     collation = "SELECT default_collation_name FROM information_schema.schemata WHERE schema_name = 'airflow'"
     assert installation.query(collation) == [["utf8mb4_0900_bin"]]
-    keys = "SELECT DISTINCT character_set_name FROM information_schema.columns WHERE table_schema = 'airflow' AND column_name = 'dag_id'"
-    assert installation.query(keys) == [["utf8mb3"]]
+    key = "SELECT character_set_name FROM information_schema.columns WHERE table_name = 'dag_run' AND column_name = 'run_id'"
+    assert installation.query(f"{key} AND table_schema = 'airflow'") == [["utf8mb3"]]
     said = installation.query("SELECT @@transaction_isolation, @@global.time_zone, @@max_allowed_packet, @@explicit_defaults_for_timestamp")
     assert said == [["READ-COMMITTED", "+00:00", 256 * 1024 * 1024, 1]]
     accounts = "SELECT DISTINCT plugin FROM mysql.user WHERE user LIKE 'airflow%'"
-    assert hosts.run(installation.host, "mysql", "-Ne", accounts) == "caching_sha2_password\n"
+    assert hosts.run(installation.host, "mysql", "-Ne", accounts).split() == ["caching_sha2_password"]
     assert hosts.listens_on(installation.host, 3306) == {"127.0.0.1"}
 
 
