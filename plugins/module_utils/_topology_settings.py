@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -33,6 +34,14 @@ CONFIG_DIR = "/etc/airflow"
 DEFAULT_TASKS_PER_QUERY = 16
 HEARTBEAT_TIMEOUT_SECONDS = 60
 HEARTBEAT_CHECK_SECONDS = 5
+PUBLISH_RETRIES = 600
+"""Airflow gives an attempt to send a task one second, and by itself looks after 600 seconds at tasks that are not under way."""
+
+PUBLISH_POLICY = {"max_retries": 10, "interval_start": 0, "interval_step": 0.2, "interval_max": 1}
+"""Celery tries longer than Airflow's second: only an attempt that is out of time is tried again, an error would fail the task."""
+
+RESULT_RETRIES = {"result_backend_always_retry": True, "result_backend_base_sleep_between_retries_ms": 1000}
+"""A worker waits until it can say how a task ended: else the scheduler takes the task's slot for taken until its next start."""
 
 
 def merge(*layers: Mapping[str, Mapping[str, str]]) -> Settings:
@@ -119,7 +128,19 @@ def _celery(draft: Draft) -> Settings:
     else:
         # Redis hands a task out again after this time, whether or not its first worker still runs it.
         transport = {"visibility_timeout": str(draft.values["airflow_longest_task_seconds"])}
-    return merge({"celery_broker_transport_options": transport}, _worker_loss(draft), _log_addresses(draft))
+    return merge({"celery_broker_transport_options": transport}, _outages(draft), _worker_loss(draft), _log_addresses(draft))
+
+
+def _outages(draft: Draft) -> Settings:
+    """While the broker or the results' database is away, tasks wait for it; Airflow and Celery by themselves soon give them up."""
+    options = {
+        "task_publish_max_retries": str(PUBLISH_RETRIES),
+        "extra_celery_config": json.dumps({"task_publish_retry_policy": PUBLISH_POLICY, **RESULT_RETRIES}),
+    }
+    if draft.results is not None:
+        # Celery's own default, which Airflow takes away: no result is written into a connection that was closed meanwhile.
+        options["result_backend_sqlalchemy_engine_options"] = json.dumps({"pool_pre_ping": True})
+    return {"celery": options}
 
 
 def _worker_loss(draft: Draft) -> Settings:

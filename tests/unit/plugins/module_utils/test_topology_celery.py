@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from typing import Any
 
 import pytest
@@ -217,6 +218,27 @@ def test_what_the_broker_is_told_of_long_tasks(engine: str, options: dict[str, s
     result = plan(celery(airflow_broker_engine=engine, airflow_longest_task_seconds=7200))
     assert result["settings"]["celery_broker_transport_options"] == options
     assert result["broker"]["consumer_timeout_ms"] == 7_200_000
+
+
+@pytest.mark.parametrize("version", ["2.11.2", "3.3.2"])
+def test_tasks_and_results_wait_while_the_broker_or_the_database_is_away(version: str) -> None:
+    settings = plan(celery(airflow_version=version))["settings"]["celery"]
+    assert settings["task_publish_max_retries"] == "600"
+    extra = json.loads(settings["extra_celery_config"])
+    # Longer than the second that Airflow gives an attempt: what is refused must run out of time, or Airflow fails the task.
+    policy = extra["task_publish_retry_policy"]
+    waits = [
+        min(policy["interval_start"] + number * policy["interval_step"], policy["interval_max"]) for number in range(policy["max_retries"])
+    ]
+    assert sum(waits) > 5
+    assert extra["result_backend_always_retry"] is True
+    assert json.loads(settings["result_backend_sqlalchemy_engine_options"]) == {"pool_pre_ping": True}
+
+
+def test_results_in_redis_need_no_options_of_a_database() -> None:
+    settings = plan(celery(airflow_result_backend="redis"))["settings"]["celery"]
+    assert "result_backend_sqlalchemy_engine_options" not in settings
+    assert "extra_celery_config" in settings
 
 
 @pytest.mark.parametrize(
