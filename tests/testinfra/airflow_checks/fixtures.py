@@ -133,11 +133,16 @@ def published_url(container: str) -> str:
     return f"http://{said.splitlines()[0]}"
 
 
+def installation_on(host: Any) -> Installation:
+    """The installation on a host of testinfra's."""
+    name = host.backend.get_hostname()
+    return Installation(host, name, host.ansible.get_variables(), published_url(name), inventory_dir())
+
+
 @pytest.fixture
 def installation(host: Any) -> Installation:
     """The installation on the host under test."""
-    name = host.backend.get_hostname()
-    return Installation(host, name, host.ansible.get_variables(), published_url(name), inventory_dir())
+    return installation_on(host)
 
 
 @pytest.fixture

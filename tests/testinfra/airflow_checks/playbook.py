@@ -59,6 +59,7 @@ class PlayRun:
     ok: int
     changed: int
     failed: int
+    status: int = 0
 
     @property
     def results(self) -> list[Result]:
@@ -76,18 +77,19 @@ class PlayRun:
         return "\n".join([f"ok={self.ok} changed={self.changed} failed={self.failed}", *told])
 
 
-def run(words: list[str], host: str, log: Path) -> PlayRun:
-    """Run ansible-playbook with these words; keep the output; return what was told about the host."""
+def run(words: list[str], host: str, log: Path, **settings: str) -> PlayRun:
+    """Run ansible-playbook with these words and settings of Ansible's; keep the output; return what was told about the host."""
     done = subprocess.run(
         ["ansible-playbook", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        env={**os.environ, **ENVIRONMENT},
+        env={**os.environ, **ENVIRONMENT, **settings},
     )
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(done.stdout, encoding="utf-8")
     counts = {name: [int(number) for number in numbers] for name, *numbers in RECAP.findall(done.stdout)}
     assert host in counts, f"The run tells nothing of {host}, see {log}: {done.stdout[-1500:]}"
-    return PlayRun(done.stdout, host, *counts[host])
+    ok, changed, failed = counts[host]
+    return PlayRun(done.stdout, host, ok, changed, failed, done.returncode)
