@@ -18,8 +18,12 @@ INSTEAD = "use PostgreSQL, or another server by airflow_metadata_db_host"
 
 
 def _on_mysql(draft: Draft) -> Database | None:
+    """The database where it may be one of MySQL's; what is on another server already stays there, as another rule says."""
     database = draft.database
-    return database if database is not None and database.engine == mysql.ENGINE else None
+    if database is None or database.engine != mysql.ENGINE:
+        return None
+    before = (draft.installation or {}).get("engine")
+    return database if before in (None, "sqlite", mysql.ENGINE) else None
 
 
 def mysql_can_be_installed(draft: Draft) -> Iterator[str]:
