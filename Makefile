@@ -21,7 +21,9 @@ export UPDRAFT_VENV_2 := $(CACHE)/venvs/2.11.2
 export UPDRAFT_VENV_3 := $(CACHE)/venvs/3.3.2
 export UPDRAFT_SWIFT := $(CACHE)/venvs/swift
 
-SCENARIOS := default sqlite local_postgresql sqlite_to_postgresql celery_redis
+# The longest first, for they run side by side.
+SCENARIOS := sqlite_to_postgresql celery_redis celery_rabbitmq sqlite default local_mysql local_postgresql
+LANES ?= 2
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -107,8 +109,14 @@ sanity: tools ## Run ansible-test sanity on what the tarball holds
 	@echo "== ansible-test sanity (about a minute)"
 	tests/tools/sanity
 
-molecule: tools ## Run every Molecule scenario
-	@for scenario in $(SCENARIOS); do echo "== Molecule: $$scenario"; molecule test --scenario-name "$$scenario"; done
+molecule: tools ## Run the Molecule scenarios, LANES=2 at a time
+	@echo "== Molecule"
+	tests/tools/prepare-molecule
+	python tests/tools/lanes.py $(LANES) $(SCENARIOS)
+
+test-moves: tools ## Run the scenario in which executors and brokers change (20 minutes)
+	@echo "== Molecule: executor_moves"
+	molecule test --scenario-name executor_moves
 
 test: ## Run everything; say at the end how long each part took and what failed
 	@$(PYTHON) tests/tools/reporting.py $(MAKE) --no-print-directory lint unit database api dags sanity molecule
@@ -123,4 +131,4 @@ docs: tools ## Write the generated docs anew
 build: tools ## Build the collection's tarball
 	@ansible-galaxy collection build --force --output-path $(CACHE)
 
-.PHONY: help tools docker-engine demo demo-clean lint unit database api bench-objects dags canary sanity molecule test locks docs build
+.PHONY: help tools docker-engine demo demo-clean lint unit database api bench-objects dags canary sanity molecule test-moves test locks docs build

@@ -28,6 +28,7 @@ WITHOUT_A_FAILURE = 15
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 PART = re.compile(r"== ([^=]+)$")
+TOLD = re.compile(r"(.+) \[(.+)\]")
 STEP = re.compile(r"INFO .* (\w+): Executing$")
 STEP_FAILED = re.compile(r"ERROR .* (\w+): Executed: Failed")
 PYTEST_NAME = re.compile(r"_+ ([A-Za-z].*) _+$")
@@ -58,9 +59,15 @@ class Part:
         return (self.ended - self.started) / 60
 
     def in_words(self) -> str:
-        """Return its name and minutes, and those of its longer steps."""
+        """Return its name and minutes, and those of its longer steps; where the heading told them already, these."""
+        if told := TOLD.fullmatch(self.name):
+            return f"{told[1]} {told[2]}"
+        return f"{self.name} {self.minutes:.1f}{self.steps_in_words()}"
+
+    def steps_in_words(self) -> str:
+        """Return the minutes of its longer steps in brackets."""
         steps = [f"{step.name} {step.minutes:.1f}" for step in self.steps if step.minutes >= 0.1]
-        return f"{self.name} {self.minutes:.1f}" + (f" ({', '.join(steps)})" if steps else "")
+        return f" ({', '.join(steps)})" if steps else ""
 
 
 class Parts:
@@ -106,7 +113,8 @@ class Parts:
         """Return what failed; where nothing says so, what was running when it ended."""
         failed = [found[1] for found in map(STEP_FAILED.match, self.last.lines) if found]
         steps = failed or [step.name for step in self.last.steps[-1:]]
-        return ", ".join([self.last.name, *steps])
+        told = TOLD.fullmatch(self.last.name)
+        return ", ".join([told[1] if told else self.last.name, *steps])
 
 
 def _why_task_failed(following: list[str]) -> list[str]:

@@ -138,3 +138,12 @@ def test_the_output_is_passed_on_and_kept_and_the_code_is_the_commands(tmp_path:
     assert done.stdout.startswith("== Unit\nsaid\n")
     assert "Minutes: Unit 0.0" in done.stdout
     assert (tmp_path / ".cache" / "test.log").read_text(encoding="utf-8") == "== Unit\nsaid\n"
+
+
+def test_minutes_that_a_heading_tells_are_told_again() -> None:
+    parts = reporting.Parts(0.0)
+    for line in ("== Molecule: default [12.3 (converge 4.5)]\n", "INFO     default ➜ verify: Executing\n"):
+        parts.read(line, 60.0)
+    parts.end(61.0)
+    assert parts.in_words() == ["Minutes: Molecule: default 12.3 (converge 4.5)"]
+    assert parts.where() == "Molecule: default, verify"

@@ -1,0 +1,103 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs Molecule scenarios side by side, for much of their time is waiting: lanes.py 2 default sqlite local_postgresql
+
+Each scenario's output is printed in one piece when it is over, under a heading with its minutes; until then a line tells each step. After
+a failure no further scenario is begun, and what failed is printed last.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from reporting import COLOURS, STEP, Part, Parts
+
+NOT_BEGUN = -1
+
+
+@dataclass
+class Scenario:
+    """A scenario, what it has printed, and how it ended."""
+
+    name: str
+    parts: Parts
+    lines: list[str] = field(default_factory=list)
+    code: int = NOT_BEGUN
+    child: subprocess.Popen[str] | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it was begun and did not succeed."""
+        return bool(self.lines) and self.code != 0
+
+    def run(self) -> None:
+        """Run it to its end."""
+        self.parts = Parts(time.monotonic())
+        command = ["molecule", "test", "--scenario-name", self.name]
+        self.child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+        assert self.child.stdout is not None
+        for line in self.child.stdout:
+            self.lines.append(line)
+            self.parts.read(line, time.monotonic())
+            if step := STEP.match(COLOURS.sub("", line).rstrip()):
+                print(f"{self.name}: {step[1]}", flush=True)
+        self.code = self.child.wait()
+        self.parts.end(time.monotonic())
+
+    def in_words(self) -> str:
+        """Its heading with the minutes it took."""
+        part: Part = self.parts.last
+        return f"== Molecule: {self.name} [{part.minutes:.1f}{part.steps_in_words()}]"
+
+    def tell(self) -> None:
+        """Print all of it."""
+        print(self.in_words(), "".join(self.lines), sep="\n", end="", flush=True)
+
+
+def run_all(scenarios: list[Scenario], lanes: int) -> None:
+    """Run scenarios, some at a time, the first ones first; print those that succeed as they end."""
+    telling = threading.Lock()
+
+    def run(scenario: Scenario) -> None:
+        if any(other.has_failed and other.code != NOT_BEGUN for other in scenarios):
+            return
+        scenario.run()
+        if scenario.code == 0:
+            with telling:
+                scenario.tell()
+
+    with ThreadPoolExecutor(lanes) as pool:
+        list(pool.map(run, scenarios))
+
+
+def _interrupt(number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def main(lanes: int, names: list[str]) -> int:
+    """Run the scenarios of these names; return 1 where one failed."""
+    scenarios = [Scenario(name, Parts(time.monotonic())) for name in names]
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        run_all(scenarios, lanes)
+    except KeyboardInterrupt:
+        for scenario in scenarios:
+            if scenario.child is not None and scenario.child.poll() is None:
+                scenario.child.terminate()
+                scenario.parts.end(time.monotonic())
+    failed = [scenario for scenario in scenarios if scenario.has_failed]
+    for scenario in failed:
+        scenario.tell()
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), sys.argv[2:]))
