@@ -44,8 +44,8 @@ docker-engine:
 	@tests/tools/docker-engine
 
 # Docker first: where it is missing and cannot be installed, that is said before anything is downloaded.
-demo: docker-engine tools ## Lift a tutorial installation in a container; show before and after
-	@PYTHONPATH=tests:tests/testinfra python -m demo.demo
+demo: docker-engine tools ## Lift a tutorial installation in a container; with TOPOLOGY=celery_redis, show that one of the inventories
+	@PYTHONPATH=tests:tests/testinfra python -m demo.demo $(TOPOLOGY)
 
 demo-clean: ## Remove everything of the demo
 	@PYTHONPATH=tests $(PYTHON) -m demo.clean

@@ -1,139 +1,42 @@
 # Copyright (c) 2026, the updraft.airflow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The demo from beginning to end; `make demo` runs it after it has seen to the tools and to Docker."""
+"""The demo; `make demo` runs it after it has seen to the tools and to Docker."""
 
 from __future__ import annotations
 
-import json
-import secrets
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import requests
-from airflow_checks import api
 
-from . import machine
-from .machine import CHECKOUT, FOLDER, NAME, DemoError
-from .progress import Progress, run
-from .report import State, bars, scale, table
-from .state import HOME, USER, Demo
-
-# Some hundred runs of made-up DAGs.
-HISTORY_ROWS = 10_000
-SECONDS_TO_BOOT = 120
-INVENTORY = FOLDER / "inventory"
-PASSWORD = FOLDER / "password"
-TUTORIAL = FOLDER / "tutorial.json"
-INVENTORY_TEXT = f"""\
----
-# What runs from {HOME} is lifted to PostgreSQL and LocalExecutor.
-airflow:
-  children:
-    airflow_webserver: {{hosts: {{{NAME}: }}}}
-    airflow_scheduler: {{hosts: {{{NAME}: }}}}
-    airflow_metadata_db: {{hosts: {{{NAME}: }}}}
-  vars:
-    ansible_connection: community.docker.docker
-    airflow_adopt_home: {HOME}
-"""
+from . import lift, topology
+from .machine import DemoError
 
 
-def shown(place: Path) -> str:
-    """Return a path as somebody in the checkout's folder writes it."""
-    return str(place.relative_to(CHECKOUT))
-
-
-def write_private(place: Path, text: str) -> None:
-    """Write a file that only its owner reads."""
-    place.touch(mode=0o600)
-    place.write_text(text, encoding="utf-8")
-
-
-def prepare_folder() -> str:
-    """Write the inventory and the tutorial's variables; return the password of the tutorial's user."""
-    FOLDER.mkdir(parents=True)
-    password = secrets.token_urlsafe(12)
-    write_private(PASSWORD, f"{password}\n")
-    INVENTORY.write_text(INVENTORY_TEXT, encoding="utf-8")
-    installing = {"UV_CACHE_DIR": "/root/.cache/uv"}
-    if machine.CA_BUNDLE.exists():
-        # A proxy that looks into TLS is trusted in the container as it is on this machine.
-        bundle = str(machine.CA_BUNDLE)
-        installing |= {"SSL_CERT_FILE": bundle, "PIP_CERT": bundle, "UV_SYSTEM_CERTS": "1"}
-        (FOLDER / "group_vars").mkdir()
-        (FOLDER / "group_vars" / "airflow.yml").write_text(f"---\nairflow_ca_bundle: {bundle}\n", encoding="utf-8")
-    user = {"username": USER, "role": "Admin", "password": password, "email": f"{USER}@example.org"}
-    variables = {"tutorial_environment": installing, "tutorial_history_rows": HISTORY_ROWS, "tutorial_users": [user]}
-    write_private(TUTORIAL, json.dumps(variables, indent=2))
-    return password
-
-
-def start_container() -> str:
-    """Start the container; return the address of its web page."""
-    with Progress(f"Starting the container {NAME}"):
-        base_url = machine.start()
-        api.wait_until(f"systemd in the container {NAME}", machine.booted, SECONDS_TO_BOOT)
-    return base_url
-
-
-def show_eight(state: State, seconds_per_column: float) -> None:
-    """Print when each of the eight tasks ran."""
-    print(f"\n{len(state.eight.tasks)} tasks with {state.executor}: {state.eight.seconds:.0f} s\n")
-    print(*bars(state.eight, seconds_per_column), "", sep="\n")
-
-
-def show_end(before: State, after: State, differences: list[str], base_url: str) -> None:
-    """Print the comparison and what can be done now."""
-    print(*table(before, after), "", sep="\n")
-    if differences:
-        raise DemoError("Not everything is there as it was:\n" + "\n".join(differences))
-    print(
-        "Every row of the old database is in the new one; only what running daemons renew (heartbeats, sessions) may have other values.\n"
-    )
-    print(f"Look at it: {base_url}")
-    print(f"Log in:     as {USER}; the password, the same as before the lift, is in {shown(PASSWORD)}")
-    print(f"Look in:    docker exec -it {NAME} bash")
-    print("Remove all: make demo-clean")
-
-
-def tell() -> None:
-    """Run the demo."""
-    machine.remove(volume=False)
-    password = prepare_folder()
-    run("Making the image of a Debian 12 host", ["tests/images/build", "bookworm"], FOLDER / "image.log")
-    base_url = start_container()
-    with_inventory = ["ansible-playbook", "--inventory", shown(INVENTORY)]
-    follow = [*with_inventory, "--extra-vars", f"@{shown(TUTORIAL)}", "tests/fixtures/tutorial.yml"]
-    run("Following a tutorial: Airflow 2.11.2 by hand, some runs", follow, FOLDER / "tutorial.log")
-    demo = Demo(base_url, password, FOLDER)
-
-    before = demo.before()
-    seconds_per_column = scale(before.eight)
-    show_eight(before, seconds_per_column)
-
-    print(f"The lift, with {shown(INVENTORY)}:\n\n{INVENTORY_TEXT}")
-    command = [*with_inventory, "updraft.airflow.site"]
-    print(f"$ {' '.join(command)}")
-    run("Lifting", command, FOLDER / "site.log")
-
-    after, differences = demo.after()
-    show_eight(after, seconds_per_column)
-    show_end(before, after, differences, base_url)
+def tell(name: str) -> None:
+    """Show a topology, or without one a lift."""
+    if name and name not in topology.RELEASES:
+        raise DemoError(f"There is no demo of {name}: use TOPOLOGY={', '.join(topology.RELEASES)}, or none for the lift.")
+    if name:
+        topology.tell(name)
+    else:
+        lift.tell()
 
 
 def main() -> int:
     """Run the demo; say in a sentence why it cannot go on."""
     started = time.monotonic()
+    name = " ".join(sys.argv[1:])
+    again = f"`make demo{f' TOPOLOGY={name}' if name in topology.RELEASES else ''}` starts anew, `make demo-clean` removes what is there."
     try:
-        tell()
+        tell(name)
     except (DemoError, AssertionError, TimeoutError, requests.RequestException, subprocess.CalledProcessError) as error:
-        print(f"\n{error}\n\n`make demo` starts anew, `make demo-clean` removes what is there.", file=sys.stderr)
+        print(f"\n{error}\n\n{again}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted. `make demo` starts anew, `make demo-clean` removes what is there.", file=sys.stderr)
+        print(f"\nInterrupted. {again}", file=sys.stderr)
         return 130
     print(f"\nThe demo took {(time.monotonic() - started) / 60:.0f} minutes.")
     return 0

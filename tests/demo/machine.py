@@ -8,17 +8,19 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FOLDER = CHECKOUT / ".cache" / "demo"
-IMAGE = "updraft-host:bookworm"
+IMAGES = "updraft-host"
 # The container, its network and the volume with downloaded packages.
 NAME = "updraft-demo"
 # Of the range that is reserved for tests of networks, so nobody else's.
 SUBNET = "198.18.10.0/24"
 ADDRESS = "127.0.0.1"
-FIRST_PORT = 8080
+WEB_PORT = 8080
+# How many ports after the usual one are tried when that is taken.
 PORTS = 100
 CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 CONTAINER_OPTIONS = (
@@ -44,9 +46,20 @@ def docker(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-def free_port() -> int:
-    """Return the first port from 8080 up that nobody listens on."""
-    for port in range(FIRST_PORT, FIRST_PORT + PORTS):
+def shown(place: Path) -> str:
+    """Return a path as somebody in the checkout's folder writes it."""
+    return str(place.relative_to(CHECKOUT))
+
+
+def write_private(place: Path, text: str) -> None:
+    """Write a file that only its owner reads."""
+    place.touch(mode=0o600)
+    place.write_text(text, encoding="utf-8")
+
+
+def free_port(first: int) -> int:
+    """Return the first port from this one up that nobody listens on."""
+    for port in range(first, first + PORTS):
         with socket.socket() as tried:
             tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -54,19 +67,20 @@ def free_port() -> int:
             except OSError:
                 continue
             return port
-    raise DemoError(f"All ports of {ADDRESS} from {FIRST_PORT} to {FIRST_PORT + PORTS - 1} are taken: free one of them.")
+    raise DemoError(f"All ports of {ADDRESS} from {first} to {first + PORTS - 1} are taken: free one of them.")
 
 
-def start() -> str:
-    """Start the container with systemd in it; return the address its web page will have."""
-    port = free_port()
+def start(release: str, ports: Sequence[int]) -> dict[int, str]:
+    """Start the container with systemd in it; return for each of its ports the address that it has on this machine."""
+    published = {port: free_port(port) for port in ports}
     mounts = [f"--volume={NAME}:/root/.cache/uv"]
     if CA_BUNDLE.exists():
         mounts.append(f"--volume={CA_BUNDLE}:{CA_BUNDLE}:ro")
     docker("network", "create", f"--subnet={SUBNET}", NAME)
-    where = [f"--name={NAME}", f"--hostname={NAME}", f"--network={NAME}", f"--publish={ADDRESS}:{port}:8080"]
-    docker("run", "--detach", *where, *CONTAINER_OPTIONS, *mounts, IMAGE)
-    return f"http://{ADDRESS}:{port}"
+    where = [f"--name={NAME}", f"--hostname={NAME}", f"--network={NAME}"]
+    where += [f"--publish={ADDRESS}:{outside}:{inside}" for inside, outside in published.items()]
+    docker("run", "--detach", *where, *CONTAINER_OPTIONS, *mounts, f"{IMAGES}:{release}")
+    return {inside: f"http://{ADDRESS}:{outside}" for inside, outside in published.items()}
 
 
 def booted() -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from demo import demo, machine, progress, report, state
+from demo import demo, lift, machine, progress, report, state, topology
 
 
 def eight(*times: tuple[int, int]) -> report.EightTasks:
@@ -70,11 +70,11 @@ def test_a_port_that_is_taken_is_passed_over(monkeypatch: pytest.MonkeyPatch) ->
     with socket.socket() as taken:
         taken.bind((machine.ADDRESS, 0))
         taken.listen()
-        monkeypatch.setattr(machine, "FIRST_PORT", taken.getsockname()[1])
-        assert machine.free_port() > taken.getsockname()[1]
+        port = taken.getsockname()[1]
+        assert machine.free_port(port) > port
         monkeypatch.setattr(machine, "PORTS", 1)
         with pytest.raises(machine.DemoError, match="are taken: free one of them"):
-            machine.free_port()
+            machine.free_port(port)
 
 
 def test_a_step_that_fails_shows_the_end_of_its_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -88,9 +88,37 @@ def test_a_step_is_told_by_the_ansible_task_it_is_at() -> None:
 
 
 def test_the_inventory_has_ten_lines() -> None:
-    assert len(demo.INVENTORY_TEXT.splitlines()) == 10
-    assert set(yaml.safe_load(demo.INVENTORY_TEXT)["airflow"]["children"]) == {
+    assert len(lift.INVENTORY_TEXT.splitlines()) == 10
+    assert set(yaml.safe_load(lift.INVENTORY_TEXT)["airflow"]["children"]) == {
         "airflow_webserver",
         "airflow_scheduler",
         "airflow_metadata_db",
     }
+
+
+def test_a_topology_that_there_is_not_is_refused() -> None:
+    with pytest.raises(machine.DemoError, match=r"no demo of nothing: use TOPOLOGY=sqlite, .*celery_rabbitmq, or none for the lift\."):
+        demo.tell("nothing")
+
+
+@pytest.mark.parametrize("name", topology.RELEASES)
+def test_a_topology_is_the_inventory_of_the_readme(name: str) -> None:
+    shown = topology.Topology.of(name)
+    assert shown.text in (machine.CHECKOUT / "README.md").read_text(encoding="utf-8")
+    assert {host for group in shown.content["children"].values() for host in group["hosts"]} == {topology.HOST}
+    assert shown.has_flower is name.startswith("celery")
+    assert shown.queues == (["default", "reports"] if name == "celery_rabbitmq" else ["default"])
+    assert shown.ports == ([8080, 5555] if shown.has_flower else [8080])
+
+
+def test_every_inventory_has_its_demo() -> None:
+    folders = {path.parent.name for path in (machine.CHECKOUT / "inventories").glob("*/hosts.yml")}
+    assert folders - set(topology.RELEASES) == {"lift"}
+
+
+@pytest.mark.parametrize("bundle", [None, Path("/etc/ca.crt")])
+def test_how_the_host_is_reached_is_said_beside_its_inventory(bundle: Path | None) -> None:
+    hosts = yaml.safe_load(topology.container_text(Path("/dags"), bundle))["all"]["hosts"]
+    assert hosts[topology.HOST]["ansible_host"] == machine.NAME
+    assert hosts[topology.HOST]["airflow_dags"] == {"source": "folder", "path": "/dags"}
+    assert hosts[topology.HOST].get("airflow_ca_bundle") == (str(bundle) if bundle else None)
