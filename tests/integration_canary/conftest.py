@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
-from installation import Installation, Servers
+from installation import Installation
+from installations.servers import Servers
 
 ACCOUNT = {"username": "updraft", "password": 'p@ss:w/rd%25#&" ü'}
 QUEUES = ("default", "reports")

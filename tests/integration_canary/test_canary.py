@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 
 from conftest import Fly
-from installation import Installation, until
+from installation import Installation
+from installations.processes import until
 
 
 def test_nobody_is_let_in_before_there_is_an_account(airflow: Installation, fly: Fly, make_account: Callable[[], None]) -> None:
