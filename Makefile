@@ -105,6 +105,12 @@ canary: tools $(CACHE)/venvs/2.11.2/.celery $(CACHE)/venvs/3.3.2/.celery ## Fly 
 	tests/tools/redis-server
 	python -m pytest tests/integration_canary
 
+ROUNDS ?= 3
+bench-throughput: tools $(CACHE)/venvs/2.11.2/.celery $(CACHE)/venvs/3.3.2/.celery ## Time tasks with Airflow's defaults and with airflow_size: auto, in turns (ROUNDS=3: 80 minutes; ARGS=--help)
+	@tests/tools/postgresql-server
+	tests/tools/redis-server
+	PYTHONPATH=$(COLLECTIONS):tests:tests/bench:tests/unit/plugins/module_utils python -m throughput --rounds $(ROUNDS) $(ARGS)
+
 sanity: tools ## Run ansible-test sanity on what the tarball holds
 	@echo "== ansible-test sanity (about a minute)"
 	tests/tools/sanity
@@ -131,4 +137,4 @@ docs: tools ## Write the generated docs anew
 build: tools ## Build the collection's tarball
 	@ansible-galaxy collection build --force --output-path $(CACHE)
 
-.PHONY: help tools docker-engine demo demo-clean lint unit database api bench-objects dags canary sanity molecule test-moves test locks docs build
+.PHONY: help tools docker-engine demo demo-clean lint unit database api bench-objects bench-throughput dags canary sanity molecule test-moves test locks docs build

@@ -16,7 +16,7 @@ from ._topology_dags import BUNDLE_LIST, bundle_settings, secret_bundle_settings
 from ._topology_database import adopted_engine
 from ._topology_model import Draft
 from ._topology_mysql import ASYNC_ARGUMENTS_MODULE
-from ._topology_sizing import Machine
+from ._topology_sizing import IDLE_SLEEP_SECONDS, Machine
 from ._topology_stages import options_dir, setting, source_version
 from ._topology_urls import LOOPBACK, split_web_url, web_url
 from .airflow_options import (
@@ -115,7 +115,11 @@ def _sizes(draft: Draft) -> Settings:
         return {"scheduler": {"orphaned_tasks_check_interval": "60"}}
     # Asking for more tasks at once than may run only makes Airflow warn.
     most_queried = str(min(DEFAULT_TASKS_PER_QUERY, draft.slots))
-    return {"core": {"parallelism": str(draft.slots)}, "scheduler": {"max_tis_per_query": most_queried}}
+    scheduler = {"max_tis_per_query": most_queried}
+    if draft.database is not None:
+        # SQLite has one writer at a time, which a scheduler that asks more often would hold up.
+        scheduler["scheduler_idle_sleep_time"] = IDLE_SLEEP_SECONDS
+    return {"core": {"parallelism": str(draft.slots)}, "scheduler": scheduler}
 
 
 def _celery(draft: Draft) -> Settings:

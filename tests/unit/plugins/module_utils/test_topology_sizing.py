@@ -23,12 +23,12 @@ ONE_EACH = {"webserver": 1, "scheduler": 1, "dag_processor": 1, "triggerer": 1}
 @pytest.mark.parametrize(
     ("cpus", "memory_mb", "slots"),
     [
-        (2, 24000, 16),
-        (2, 4096, 9),
-        (4, 8192, 23),
+        (2, 24000, 8),
+        (2, 4096, 8),
+        (4, 8192, 16),
         (1, 2048, 2),
         (1, 512, 2),
-        (64, 262144, 512),
+        (64, 262144, 256),
     ],
 )
 def test_slots_from_cores_and_memory(cpus: int, memory_mb: int, slots: int) -> None:
@@ -48,6 +48,13 @@ def test_named_sizes(size: str, slots: str) -> None:
 def test_a_query_asks_for_no_more_tasks_than_may_run() -> None:
     assert plan(server(airflow_size="small"))["settings"]["scheduler"]["max_tis_per_query"] == "5"
     assert "max_tis_per_query" not in plan(server(airflow_size="large"))["settings"]["scheduler"]
+
+
+def test_a_scheduler_waits_less_where_a_server_answers_it() -> None:
+    assert plan(server())["settings"]["scheduler"]["scheduler_idle_sleep_time"] == "0.25"
+    assert "scheduler_idle_sleep_time" not in plan(single())["settings"]["scheduler"]
+    wanted = {"scheduler": {"scheduler_idle_sleep_time": 2}}
+    assert plan(server(airflow_config=wanted))["settings"]["scheduler"]["scheduler_idle_sleep_time"] == "2"
 
 
 def test_the_schedulers_host_counts() -> None:
