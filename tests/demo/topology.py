@@ -22,7 +22,14 @@ from .report import EightTasks, bars, scale
 from .starting import start_container
 
 # The folders of `inventories` that can be shown, each with the release of Debian that its host has.
-RELEASES = {"sqlite": "bookworm", "local_postgresql": "bookworm", "celery_redis": "bookworm", "celery_rabbitmq": "bookworm"}
+RELEASES = {
+    "sqlite": "bookworm",
+    "local_postgresql": "bookworm",
+    # Which has MySQL, so that no further repository is needed.
+    "local_mysql": "unstable",
+    "celery_redis": "bookworm",
+    "celery_rabbitmq": "bookworm",
+}
 HOST = "airflow.example.org"
 DAG = "eight_naps"
 DAG_FILE = CHECKOUT / "tests" / "fixtures" / "dags" / f"{DAG}.py"
@@ -76,6 +83,7 @@ def container_text(dags: Path, bundle: Path | None) -> str:
         "airflow_dags": {"source": "folder", "path": str(dags)},
         # Only the container's own network and the published port reach it.
         "airflow_flower_address": "0.0.0.0",
+        "airflow_metadata_db_mysql_repository": None,
     }
     if bundle:
         # A proxy that looks into TLS is trusted in the container as it is on this machine.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from installation import free_port, listens, until
+from installations.processes import free_port, listens, until
 
 PASSWORD = 'p@ss:w/rd%25#&"'
 QUOTED = "p%40ss%3Aw%2Frd%2525%23%26%22"
