@@ -28,5 +28,5 @@ def test_airflows_host_and_nobody_else_may_log_in(installation: Installation, se
 
 
 def test_nothing_of_airflow_is_on_the_databases_host(server: testinfra.host.Host) -> None:
-    assert not [path for path in ("/etc/airflow", "/opt/airflow", "/usr/local/bin/airflow") if server.file(path).exists]
+    assert not [path for path in ("/etc/airflow", "/opt/airflow/venvs", "/usr/local/bin/airflow") if server.file(path).exists]
     assert not server.user("airflow").exists
