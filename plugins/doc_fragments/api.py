@@ -17,7 +17,8 @@ options:
     type: str
     required: true
   username:
-    description: User to call the API with. Airflow 2 must have FAB's C(basic_auth) among its C([api] auth_backends).
+    description: User to call the API with. Airflow 2 must have FAB's C(basic_auth) or C(session) among its C([api] auth_backends), the
+      second of which it has unless somebody set it.
     type: str
   password:
     description: The user's password.
@@ -73,4 +74,14 @@ options:
   digests:
     description: The digests of objects by name. Come from O(digests_file).
     type: dict
+"""
+
+    REFUSAL = r"""
+options:
+  refusal_is_a_result:
+    description:
+      - Whether a login that is refused is told by RV(login_refused) in place of a failure.
+      - In check mode, whatever keeps the API from answering is then a warning.
+    type: bool
+    default: false
 """

@@ -41,6 +41,7 @@ NOT_YET = (502, 503)
 DENIED = (401, 403)
 LONGEST_DETAIL = 300
 SHORTEST_SECRET = 4
+TOO_MANY = 429
 WORTH_A_SESSION = 8
 CSRF_TOKEN = re.compile(rb'name="csrf_token"[^>]*value="([^"]+)"')
 
@@ -96,12 +97,8 @@ class ApiClient:
 
     def expect(self, writes: int) -> None:
         """Prepare for many requests: Airflow 2 hashes the password for each one, which takes longer than all the rest of it."""
-        if self.version == "v1" and self._server.password and writes >= WORTH_A_SESSION:
-            with contextlib.suppress(ApiError):
-                cookie = self._new_session()
-                if cookie:
-                    del self._headers["Authorization"]
-                    self._headers["Cookie"] = cookie
+        if writes >= WORTH_A_SESSION and "Cookie" not in self._headers:
+            self._log_in_by_session(patient=False)
 
     def close(self) -> None:
         """Log out of a session, and end the connection."""
@@ -136,9 +133,7 @@ class ApiClient:
     def request(self, method: str, path: str, body: Any = None) -> Any:
         """The decoded answer of one request; None where it has no content."""
         status, answer = self._exchange(method, path, body)
-        if status in DENIED and "Cookie" in self._headers:
-            # Sessions are not among the ways to log in that this Airflow allows.
-            self._back_to_basic()
+        if status in DENIED and self._log_in_otherwise():
             status, answer = self._exchange(method, path, body)
         if 200 <= status < 300:
             return answer
@@ -176,7 +171,26 @@ class ApiClient:
             f"{self._http.root}/auth/token gave no token (HTTP {status}): with an auth manager other than FAB or Simple, set token.", status
         )
 
-    def _new_session(self) -> str:
+    def _log_in_otherwise(self) -> bool:
+        """Airflow 2 has a setting for whether it lets passwords in by themselves, sessions, or both. Whether there is another way."""
+        if "Cookie" in self._headers:
+            self._back_to_basic()
+            return True
+        return self._log_in_by_session(patient=self._patient)
+
+    def _log_in_by_session(self, patient: bool) -> bool:
+        """Whether there is a session now. With patience, also where others have just logged in from here."""
+        if self.version != "v1" or not self._server.password:
+            return False
+        cookie = ""
+        with contextlib.suppress(ApiError):
+            cookie = self._new_session(patient)
+        if cookie:
+            del self._headers["Authorization"]
+            self._headers["Cookie"] = cookie
+        return bool(cookie)
+
+    def _new_session(self, patient: bool) -> str:
         """Log in as a browser does. Returns the cookie, nothing where that does not work."""
         headers = {"Referer": f"{self._http.root}/login/", "Content-Type": "application/x-www-form-urlencoded"}
         page = self._http.fetch("GET", "/login/", None, headers)
@@ -184,7 +198,13 @@ class ApiClient:
         if page.status != 200 or not token:
             return ""
         form = {"csrf_token": token[1].decode(), "username": self._server.username, "password": self._server.password}
-        answer = self._http.fetch("POST", "/login/", urlencode(form).encode(), {**headers, "Cookie": page.cookies})
+        deadline = self._clock() + self._server.timeout
+        while True:
+            answer = self._http.fetch("POST", "/login/", urlencode(form).encode(), {**headers, "Cookie": page.cookies})
+            # FAB takes five of these in forty seconds.
+            if answer.status != TOO_MANY or not patient or self._clock() >= deadline:
+                break
+            self._pause(PAUSE_SECONDS)
         return answer.cookies if answer.status == 302 and not answer.location.endswith("/login/") else ""
 
     def _back_to_basic(self) -> None:
@@ -218,7 +238,7 @@ class ApiClient:
             # Airflow 2 takes whoever it does not know for a guest, who may do nothing.
             told = (
                 f"{root} does not let {self._caller} {method} {place}: check username, password and the user's role, "
-                "and that [api] auth_backends names FAB's basic_auth."
+                "and that [api] auth_backends names FAB's basic_auth or session."
             )
         elif status == 401:
             told = f"{root} does not let {self._caller} in: check username and password, or token."

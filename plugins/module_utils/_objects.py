@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,15 +129,17 @@ def read_items(kind: Kind, given: Iterable[Mapping[str, Any]], username: str | N
     return items, findings
 
 
-def find_problems(kind: Kind, items: Iterable[Item], records: Mapping[str, Record], version: str) -> list[str]:
-    """What speaks against the items with what the server has."""
+def find_problems(
+    kind: Kind, items: Iterable[Item], records: Mapping[str, Record], version: str, others: Callable[[str], bool] = lambda name: False
+) -> list[str]:
+    """What speaks against the items with what the server has; `others` says what it may have besides."""
     by_name = {item.name: item for item in items}
     findings = []
     for item in by_name.values():
         told = list(kind.problems(item, records, by_name, version))
-        if item.present and item.sound and item.name not in records:
+        if item.present and item.sound and item.name not in records and not others(item.name):
             missing = (field.name for field in kind.fields if field.needed and item.values.get(field.name) is None)
-            told += [f"{name} is missing: a new {kind.title} needs it." for name in missing]
+            told += [f"{name} is missing, without which no {kind.title} can be created: add it." for name in missing]
         findings += [_sentence(kind, item.name, problem) for problem in told]
     return findings
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ._api_client import ARGUMENTS, ONE_OF, TOGETHER, ApiClient, server_of
+from ._api_client import ARGUMENTS, DENIED, ONE_OF, TOGETHER, ApiClient, server_of
 from ._api_http import ApiError, Refused
 from ._failure import unforeseen
 from ._objects import Item, Kind, Record, find_problems, read_items
@@ -40,6 +40,10 @@ class Refusal(Exception):
         self.findings = findings
 
 
+class LoginRefused(Exception):
+    """The user is not let in, and whoever called knows what to do."""
+
+
 class ObjectsModule:
     """One call of a module that writes objects of a kind."""
 
@@ -52,6 +56,7 @@ class ObjectsModule:
             argument_spec={
                 **ARGUMENTS,
                 kind.list_name: {"type": "list", "elements": "dict", "required": True, **secret},
+                "refusal_is_a_result": {"type": "bool", "default": False},
                 **(SECRET_ARGUMENTS if kind.secrets else {}),
             },
             required_together=TOGETHER,
@@ -71,6 +76,8 @@ class ObjectsModule:
             result = self._result()
         except Refusal as refusal:
             result = {"failed": True, "msg": str(refusal), "findings": refusal.findings}
+        except LoginRefused:
+            result = {"changed": False, "login_refused": True}
         except ApiError as error:
             result = {"failed": True, "msg": f"The {self.kind.list_name} were not looked at or changed. {error}"}
         except Exception as error:
@@ -97,6 +104,7 @@ class ObjectsModule:
         self._warn(plan)
         result = {
             "changed": bool(plan.changes),
+            "login_refused": False,
             **{key: plan.names(verb) for verb, key in VERBS.items()},
             "airflow_version": self.client.airflow,
             **self._diff(plan.changes),
@@ -120,9 +128,12 @@ class ObjectsModule:
         except ApiError as error:
             if not wait:
                 return {}, []
-            if self.module.check_mode and isinstance(error, Refused):
+            expected = self.parameters["refusal_is_a_result"]
+            if self.module.check_mode and (expected or isinstance(error, Refused)):
                 self.module.warn(f"{error} Told is what would be done to an Airflow that has none of these {self.kind.list_name}.")
                 return {}, find_problems(self.kind, items, {}, self.client.version)
+            if expected and error.status in DENIED:
+                raise LoginRefused from error
             raise
         return records, findings
 

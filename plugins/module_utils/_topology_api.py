@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ._topology_model import Draft
+from ._topology_objects import has_objects
 from ._topology_stages import setting
 from ._topology_webserver_config import other_auth_type
 
 FAB_AUTH_MANAGER = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 SIMPLE_AUTH_MANAGER = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
+PASSWORD_BACKENDS = frozenset({"basic_auth", "session"})
 NO_CANARY = "never"
 CANARY_MODES = ("on_change", "always", NO_CANARY)
 
@@ -23,7 +25,11 @@ def api_hurdle(draft: Draft, settings: Mapping[str, Mapping[str, str]]) -> str:
     if manager.rpartition(".")[2] != "FabAuthManager":
         return f"[core] auth_manager is {manager}"
     kind = other_auth_type((draft.adopted or {}).get("webserver_config_content") or "")
-    return f"webserver_config.py sets AUTH_TYPE to {kind}" if kind else ""
+    if kind:
+        return f"webserver_config.py sets AUTH_TYPE to {kind}"
+    backends = setting(settings, "api", "auth_backends", "session") if draft.line < 3 else "session"
+    known = {backend.strip().rpartition(".")[2] for backend in backends.split(",")}
+    return "" if known & PASSWORD_BACKENDS else f"[api] auth_backends is {backends}"
 
 
 def wants_canary(draft: Draft) -> bool:
@@ -38,4 +44,4 @@ def has_canary(draft: Draft) -> bool:
 
 def uses_api(draft: Draft) -> bool:
     """Whether anything calls the API: without a use there is no account."""
-    return has_canary(draft)
+    return has_canary(draft) or has_objects(draft)

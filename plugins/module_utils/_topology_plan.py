@@ -23,6 +23,7 @@ from ._topology_handover import handover_plan
 from ._topology_locks import environment_digest, lock_files, locked_names, package_name
 from ._topology_model import CONTROL_DAEMONS, Draft, Host
 from ._topology_mysql import ASYNC_ARGUMENTS_MODULE
+from ._topology_objects import objects_plan
 from ._topology_rules_versions import find_python, move_host, moves, source_environment_version, source_python
 from ._topology_secrets import needs_admin
 from ._topology_settings import CONFIG_DIR, folders
@@ -88,6 +89,7 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
         "move_is_unmarked": _move_is_unmarked(draft, name),
         "users": _users(draft),
         "api": api_plan(draft, name),
+        "objects": objects_plan(draft, name, credentials_dir),
         "canary": canary_plan(draft, name, units),
         "adopted": _adopted(draft, name, carried),
         "credentials": {"dir": credentials_dir, "admin_password_file": admin_password_file},

@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from ._topology_model import COMPONENTS, Host, listed
@@ -52,6 +53,7 @@ VARIABLES = {
         Variable("airflow_canary_enabled"),
         Variable("airflow_config", "dict", secret=True),
         Variable("airflow_config_extra_sections", "list"),
+        Variable("airflow_connections", "items", secret=True),
         Variable("airflow_credentials_dir"),
         Variable("airflow_dags", "dict", secret=True),
         Variable("airflow_drain_timeout", "int"),
@@ -76,7 +78,9 @@ VARIABLES = {
         Variable("airflow_metadata_db_ssl_mode"),
         Variable("airflow_metadata_db_ssl_root_cert", "path", per_host=True),
         Variable("airflow_metadata_db_user"),
+        Variable("airflow_objects_update_secrets"),
         Variable("airflow_package_index_url", per_host=True, secret=True),
+        Variable("airflow_pools", "items"),
         Variable("airflow_proxy_environment", "dict", per_host=True, secret=True),
         Variable("airflow_python", per_host=True),
         Variable("airflow_requirements", "list"),
@@ -85,6 +89,8 @@ VARIABLES = {
         Variable("airflow_secret_key", secret=True),
         Variable("airflow_size", per_host=True),
         Variable("airflow_user"),
+        Variable("airflow_users", "items", secret=True),
+        Variable("airflow_variables", "items", secret=True),
         Variable("airflow_version"),
         Variable("airflow_webserver_port", "int"),
         Variable("airflow_wheelhouse", "path", per_host=True),
@@ -103,6 +109,7 @@ DEFAULTS: Mapping[str, Any] = {
     "airflow_canary_enabled": "on_change",
     "airflow_config": {},
     "airflow_config_extra_sections": [],
+    "airflow_connections": [],
     "airflow_broker_engine": "redis",
     "airflow_drain_timeout": 600,
     "airflow_flower_address": "127.0.0.1",
@@ -114,22 +121,20 @@ DEFAULTS: Mapping[str, Any] = {
     "airflow_longest_task_seconds": 86400,
     "airflow_metadata_db_name": "airflow",
     "airflow_metadata_db_user": "airflow",
+    "airflow_objects_update_secrets": "on_change",
+    "airflow_pools": [],
     "airflow_proxy_environment": {},
     "airflow_requirements": [],
     "airflow_result_backend": "database",
     "airflow_size": "auto",
+    "airflow_users": [],
+    "airflow_variables": [],
     "airflow_worker_instances": {},
     **{f"airflow_{component}_group": f"airflow_{component}" for component in COMPONENTS},
 }
 """The role's defaults again: a value that was emptied or refused still has to be something."""
 
-UNSUPPORTED = (
-    "airflow_connections",
-    "airflow_pools",
-    "airflow_tls",
-    "airflow_users",
-    "airflow_variables",
-)
+UNSUPPORTED = ("airflow_tls",)
 """Variables of later releases. Taking them without a word would leave somebody without TLS who asked for it."""
 
 KIND_NAMES = {
@@ -139,6 +144,7 @@ KIND_NAMES = {
     "bool": "true or false",
     "dict": "a mapping",
     "list": "a list of texts",
+    "items": "a list of mappings",
 }
 
 
@@ -179,6 +185,21 @@ def _texts(value: Any) -> list[str]:
     return [_text(item) for item in value]
 
 
+def _items(value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError
+    return [_mapping(_plain(item)) for item in value]
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: what YAML knows besides, a date, is its text."""
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    return value.isoformat() if isinstance(value, date) else value
+
+
 CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "str": _text,
     "path": _path,
@@ -186,6 +207,7 @@ CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "bool": _truth,
     "dict": _mapping,
     "list": _texts,
+    "items": _items,
 }
 
 

@@ -23,6 +23,7 @@ attributes:
     description: Shows what changes.
 extends_documentation_fragment:
   - updraft.airflow.api
+  - updraft.airflow.api.refusal
 options:
   pools:
     description: The pools, each with its name.
@@ -84,22 +85,26 @@ EXAMPLES = r"""
 RETURN = r"""
 created:
   description: Names of the pools that were, or in check mode would be, created.
-  returned: unless the input is refused
+  returned: unless the input or the login is refused
   type: list
   elements: str
 updated:
   description: Names of those that were changed.
-  returned: unless the input is refused
+  returned: unless the input or the login is refused
   type: list
   elements: str
 removed:
   description: Names of those that were removed.
-  returned: unless the input is refused
+  returned: unless the input or the login is refused
   type: list
   elements: str
+login_refused:
+  description: Whether the user was not let in, and nothing was looked at or changed.
+  returned: unless the input is refused
+  type: bool
 airflow_version:
   description: Version of the Airflow that answered.
-  returned: unless the input is refused
+  returned: unless the input or the login is refused
   type: str
 findings:
   description: Everything that is wrong with the input, a sentence each. Nothing was changed.

@@ -24,6 +24,7 @@ attributes:
     description: Of O(variables[].value) only whether it changes.
 extends_documentation_fragment:
   - updraft.airflow.api
+  - updraft.airflow.api.refusal
   - updraft.airflow.api.secrets
 notes:
   - A hidden value that somebody changed on the page, and nothing else with it, is not noticed. O(update_secrets=always) puts it right.
@@ -73,22 +74,26 @@ EXAMPLES = r"""
 RETURN = r"""
 created:
   description: Names of the variables that were, or in check mode would be, created.
-  returned: unless the input is refused
+  returned: unless the input or the login is refused
   type: list
   elements: str
 updated:
   description: Names of those that were changed.
-  returned: unless the input is refused
+  returned: unless the input or the login is refused
   type: list
   elements: str
 removed:
   description: Names of those that were removed.
-  returned: unless the input is refused
+  returned: unless the input or the login is refused
   type: list
   elements: str
+login_refused:
+  description: Whether the user was not let in, and nothing was looked at or changed.
+  returned: unless the input is refused
+  type: bool
 airflow_version:
   description: Version of the Airflow that answered.
-  returned: unless the input is refused
+  returned: unless the input or the login is refused
   type: str
 findings:
   description: Everything that is wrong with the input, a sentence each. Nothing was changed.

@@ -15,6 +15,7 @@ import socket
 import sqlite3
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ def find_venv(line: int) -> Path:
 class AirflowServer:
     """Airflow of one line with FAB's auth manager."""
 
-    def __init__(self, line: int, home: Path) -> None:
+    def __init__(self, line: int, home: Path, backends: Sequence[str] = BACKENDS) -> None:
+        """`backends` are the ways in which Airflow 2 lets people in."""
         self.line = line
         self.home = home
         self.venv = find_venv(line)
@@ -55,12 +57,18 @@ class AirflowServer:
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__FERNET_KEY": FERNET_KEY,
             "AIRFLOW__CORE__AUTH_MANAGER": f"{fab}.fab_auth_manager.FabAuthManager",
-            "AIRFLOW__API__AUTH_BACKENDS": ",".join(f"{fab}.api.auth.backend.{name}" for name in BACKENDS),
+            "AIRFLOW__API__AUTH_BACKENDS": ",".join(f"{fab}.api.auth.backend.{name}" for name in backends),
             "AIRFLOW__WEBSERVER__SECRET_KEY": FERNET_KEY,
             "AIRFLOW__API__SECRET_KEY": FERNET_KEY,
             "AIRFLOW__API_AUTH__JWT_SECRET": FERNET_KEY * 2,
         }
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def database_environment(self) -> dict[str, str]:
+        """Where the database is, which Airflow finds by itself unless it is told another place."""
+        place = {"SQL_ALCHEMY_CONN": f"sqlite:///{self.database}", "SQL_ALCHEMY_CONN_ASYNC": f"sqlite+aiosqlite:///{self.database}"}
+        return {f"AIRFLOW__DATABASE__{name}": value for name, value in place.items()}
 
     def start(self) -> None:
         """Make the database, wait until the server answers, and make the administrator."""

@@ -35,7 +35,7 @@ def test_everything_wrong_with_users_is_told_at_once(server: AirflowServer, call
         f"users, {ADMIN}: state is absent, and this is the user that the API is called with: call it with another one.",
         "users, item 9: username is missing: every user needs one.",
         "users, eve: username is there 2 times: keep one of these items.",
-        "users, ann: password is missing: a new user needs it.",
+        "users, ann: password is missing, without which no user can be created: add it.",
         "users, JANE: username differs from jane only in case, which Airflow takes for the same: write jane, or another name.",
         "users, max: email is that of jane, and no two users may share one: give another one.",
         "users, new: there is no role Operator: use one of Admin, Op, Public, User, Viewer.",
@@ -68,7 +68,7 @@ def test_everything_wrong_with_the_others(server: AirflowServer, call: Call) -> 
         "pools, default_pool: state is absent, and Airflow does not let its default pool go: remove this item.",
         "pools, p: slots is -2: it must be -1 or more.",
         "pools, r: there is no key slot: did you mean slots?",
-        "pools, q: slots is missing: a new pool needs it.",
+        "pools, q: slots is missing, without which no pool can be created: add it.",
     ]
     assert len(call("variables", variables=[{"key": "a"}, {"key": " b", "value": 1}], fails=True)["findings"]) == 2
     assert server.stored() == before

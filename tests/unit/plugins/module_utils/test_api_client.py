@@ -229,7 +229,10 @@ def test_a_list_that_gets_shorter_meanwhile(serve: Serve, clock: Clock) -> None:
         ([VERSION, TOKEN, (401, b"")], "does not let jane in: check username and password, or token"),
         ([VERSION, TOKEN, (403, b"")], "does not let jane GET /x: give the user a role that may"),
         ([VERSION, TOKEN, (500, b"<html>")], "^HTTP 500: no reason given$"),
-        ([(404, b""), (200, {"version": "2"}), (403, b"")], r"GET /x: check .* that \[api\] auth_backends names FAB's basic_auth"),
+        (
+            [(404, b""), (200, {"version": "2"}), (403, b""), (404, b"")],
+            r"GET /x: check .* that \[api\] auth_backends names FAB's basic_auth or session",
+        ),
     ],
 )
 def test_errors_in_one_sentence(serve: Serve, clock: Clock, answers: list[Answer], sentence: str) -> None:
@@ -241,11 +244,11 @@ def test_errors_in_one_sentence(serve: Serve, clock: Clock, answers: list[Answer
 
 
 LOGIN_PAGE = (200, b'<input id="csrf_token" name="csrf_token" type="hidden" value="c5rf">')
+LOGGED_IN = (302, {"Location": "/home", "Set-Cookie": "session=s1; Path=/"})
 
 
 def test_a_session_for_many_writes(serve: Serve, clock: Clock) -> None:
-    logged_in = (302, {"Location": "/home", "Set-Cookie": "session=s1; Path=/"})
-    script, url = serve((404, b""), (200, {"version": "2"}), LOGIN_PAGE, logged_in, (200, {}), (302, {"Location": "/"}))
+    script, url = serve((404, b""), (200, {"version": "2"}), LOGIN_PAGE, LOGGED_IN, (200, {}), (302, {"Location": "/"}))
     api = client(url, clock)
     api.open()
     api.expect(7)
@@ -266,7 +269,7 @@ def test_a_session_for_many_writes(serve: Serve, clock: Clock) -> None:
         [LOGIN_PAGE, (302, {"Location": "/login/", "Set-Cookie": "session=no"})],
         [LOGIN_PAGE, (429, b"")],
         [DROP],
-        [LOGIN_PAGE, (302, {"Location": "/home", "Set-Cookie": "session=s1"}), (403, b"")],
+        [LOGIN_PAGE, LOGGED_IN, (403, b"")],
     ],
 )
 def test_where_there_are_no_sessions(serve: Serve, clock: Clock, answers: list[Answer]) -> None:
@@ -276,6 +279,36 @@ def test_where_there_are_no_sessions(serve: Serve, clock: Clock, answers: list[A
     api.expect(8)
     api.request("GET", "/x")
     assert str(script.authorizations[-1]).startswith("Basic ")
+
+
+def test_airflow_2_that_lets_nothing_in_but_sessions(serve: Serve, clock: Clock) -> None:
+    script, url = serve((404, b""), (200, {"version": "2"}), (401, b""), LOGIN_PAGE, LOGGED_IN, (200, {"a": 1}), (200, {}), (302, {}))
+    api = client(url, clock)
+    api.open()
+    assert api.request("GET", "/x") == {"a": 1}
+    api.expect(8)
+    api.request("POST", "/x", {})
+    api.close()
+    assert [request[:2] for request in script.requests[5:]] == [("GET", "/x"), ("POST", "/x"), ("GET", "/logout/")]
+    assert str(script.authorizations[2]).startswith("Basic ")
+    assert script.authorizations[5:] == ["session=s1"] * 3
+
+
+def test_it_waits_where_others_have_just_logged_in(serve: Serve, clock: Clock) -> None:
+    script, url = serve((404, b""), (200, {"version": "2"}), (401, b""), LOGIN_PAGE, *[(429, b"")] * 80, LOGGED_IN, (200, {"a": 1}))
+    api = client(url, clock)
+    api.open()
+    assert api.request("GET", "/x") == {"a": 1}
+    assert (clock.now, script.authorizations[-1]) == (40, "session=s1")
+
+
+def test_it_does_not_wait_for_a_login_for_ever(serve: Serve, clock: Clock) -> None:
+    _, url = serve((404, b""), (200, {"version": "2"}), (401, b""), LOGIN_PAGE, *[(429, b"")] * 11)
+    api = client(url, clock, timeout=5)
+    api.open()
+    with pytest.raises(ApiError, match="does not let jane GET /x"):
+        api.request("GET", "/x")
+    assert clock.now == 5
 
 
 @pytest.mark.parametrize("url", ["localhost:8080", "ftp://h", "http://", "http://u:s3cret@h", "http://h?x=1", "http://h:port"])

@@ -169,7 +169,7 @@ def test_what_speaks_against_an_item_on_the_server() -> None:
     items, _ = read_items(Users(), [{"username": "Jane"}, {"username": "bob", "password": "x", "email": "jane@example.org"}])
     assert find_problems(Users(), items, {"jane": JANE}, "v2") == [
         "users, Jane: username differs from jane only in case, which Airflow takes for the same: write jane, or another name.",
-        "users, Jane: password is missing: a new user needs it.",
+        "users, Jane: password is missing, without which no user can be created: add it.",
         "users, bob: email is that of jane, and no two users may share one: give another one.",
     ]
 

@@ -13,7 +13,7 @@ import yaml
 from ansible_collections.updraft.airflow.plugins.module_utils._topology_variables import DEFAULTS, UNSUPPORTED, VARIABLES
 
 COMMON = Path(__file__).parents[4] / "roles" / "common"
-SPEC_TYPES = {"str": "str", "path": "path", "int": "int", "bool": "bool", "dict": "dict", "list": "list"}
+SPEC_TYPES = {"str": "str", "path": "path", "int": "int", "bool": "bool", "dict": "dict", "list": "list", "items": "list"}
 
 
 def specified() -> dict[str, Any]:

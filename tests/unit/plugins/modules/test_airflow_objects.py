@@ -33,7 +33,7 @@ def test_check_mode_before_there_is_an_airflow(run_module: CallModule, nowhere: 
     assert (result["changed"], result["created"], result["removed"], result["airflow_version"]) == (True, ["a"], [], "")
     assert "Nothing accepts connections" in json.dumps(result["warnings"])
     refused = run_module("airflow_pools", check_mode=True, pools=[{"name": "a"}], **nowhere)
-    assert refused["findings"] == ["pools, a: slots is missing: a new pool needs it."]
+    assert refused["findings"] == ["pools, a: slots is missing, without which no pool can be created: add it."]
 
 
 def test_without_check_mode_that_is_an_error(call_module: CallModule, nowhere: dict[str, Any]) -> None:
