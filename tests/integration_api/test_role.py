@@ -184,6 +184,12 @@ def test_objects_of_an_inventory(fresh: AirflowServer, site: Site) -> None:
     assert (decrypted(password), json.loads(str(decrypted(extra)))) == (SECRETS["secret"], {"token": SECRETS["token"]})
     kept = sorted(path.name for path in (site.folder / "credentials" / "airflow").iterdir() if "digest" in path.name)
     assert kept == ["object_digests.txt", "object_digests_key.txt"]
+    digests = json.loads((site.folder / "credentials" / "airflow" / kept[0]).read_text())
+    assert {kind: sorted(names) for kind, names in digests.items()} == {
+        "connections": ["by_uri", "c"],
+        "users": ["jane"],
+        "variables": ["api_secret", "since"],
+    }
 
     again = site.run()
     assert changes(again) == {kind: ([], [], []) for kind in KINDS}

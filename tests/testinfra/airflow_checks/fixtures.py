@@ -86,6 +86,7 @@ class Installation:
         generated = self.inventory_dir / "credentials" / str(self.variables.get("airflow_installation", "airflow"))
         found |= {place.name: place.read_text(encoding="utf-8").strip() for place in generated.glob("*")}
         found["the administrator's password"] = self.admin[1]
+        found |= {f"the secret of a {kind}": value for kind, value in self.variables.get("test_secrets", {}).items()}
         if "airflow_adopt_home" in self.variables:
             connections = json.loads((TUTORIAL_FILES / "connections.json").read_text(encoding="utf-8"))
             found |= {f"the password of connection {name}": each.get("password") or "" for name, each in connections.items()}

@@ -16,8 +16,10 @@ def test_the_administrator_logs_in_with_the_generated_password(installation: Ins
     look.picture("home")
 
 
-def test_there_is_one_user_beside_the_playbooks_account_and_nobody_else(installation: Installation) -> None:
-    assert installation.query("SELECT username FROM ab_user ORDER BY username") == [["admin"], ["updraft"]]
+def test_there_is_one_user_beside_the_playbooks_account_and_those_of_the_inventory(installation: Installation) -> None:
+    given = [user["username"] for user in installation.variables.get("airflow_users", [])]
+    found = [name for [name] in installation.query("SELECT username FROM ab_user")]
+    assert sorted(found) == sorted(["admin", "updraft", *given])
 
 
 def test_the_canary_left_nothing(installation: Installation) -> None:

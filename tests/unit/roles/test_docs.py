@@ -30,6 +30,7 @@ MODULES = sorted(path.stem for path in (CHECKOUT / "plugins" / "modules").glob("
 ROLES = sorted(path.name for path in (CHECKOUT / "roles").iterdir() if path.is_dir())
 SCENARIOS = sorted(path.parent.name for path in (CHECKOUT / "molecule").glob("*/molecule.yml"))
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+OBJECTS = ("airflow_pools", "airflow_variables", "airflow_connections", "airflow_users")
 EXPECTED = {
     "celery_rabbitmq": ("3.3.2", "CeleryExecutor", "postgresql", False),
     "celery_redis": ("3.3.2", "CeleryExecutor", "postgresql", False),
@@ -182,6 +183,16 @@ def test_variables_on_a_page_are_options_of_airflow(page: Path) -> None:
         config = yaml.safe_load(block).get("airflow_config")
         if config:
             compiled(listed(CHECKOUT / "inventories" / "local_postgresql"), airflow_config=config)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_objects_on_a_page_can_be_written(page: Path) -> None:
+    for block in blocks(page, "yaml"):
+        content = yaml.safe_load(block)
+        objects = {name: content[name] for name in OBJECTS if name in content}
+        if objects:
+            topology, (host,) = compiled(listed(CHECKOUT / "inventories" / "local_postgresql"), **objects)
+            assert topology.plan(host)["objects"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
