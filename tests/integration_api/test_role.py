@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.parsing.vault import VaultLib, VaultSecret
 from api_server import AirflowServer, decrypted
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -110,11 +109,13 @@ class Site:
         text = yaml.safe_dump(
             {"airflow": {"children": {group: {"hosts": {"h1": {}}} for group in groups}, "vars": variables}}, default_flow_style=False
         )
-        vault = VaultLib([("default", VaultSecret(b"of the vault"))])
         for name, value in SECRETS.items():
-            sealed = vault.encrypt(value).decode().replace("\n", "\\n")
-            text = text.replace(f": {name.upper()}\n", f': !vault "{sealed}"\n')
+            text = text.replace(f": {name.upper()}\n", f": !vault {json.dumps(self._sealed(value))}\n")
         (self.folder / "hosts.yml").write_text(text.replace("SINCE", "2026-01-02"))
+
+    def _sealed(self, value: str) -> str:
+        command = [sys.executable, "-m", "ansible", "vault", "encrypt", "--output", "-"]
+        return subprocess.run(command, env=self.environment, input=value, capture_output=True, text=True, check=True).stdout
 
     def run(self, *options: str) -> dict[str, dict[str, Any]]:
         """What the role's tasks say, the last word of each."""
