@@ -43,7 +43,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the files in the order of their numbers, from whatever folder each comes: some leave traces that an earlier one would not like."""
+    """Run the files in the order of their numbers, whatever folder each is in: some leave traces that an earlier one would not like."""
     items.sort(key=lambda item: item.path.name)
 
 
