@@ -204,7 +204,7 @@ class NumericEncoder(Encoder):
         """See Encoder."""
         if type(value) not in (int, float, Decimal) or not math.isfinite(value):
             raise RefusedValue(f"{_shown(value)} in a column of decimal numbers")
-        return format(value if type(value) is Decimal else Decimal(repr(value)), "f")
+        return format(value if isinstance(value, Decimal) else Decimal(repr(value)), "f")
 
 
 class TextEncoder(Encoder):
