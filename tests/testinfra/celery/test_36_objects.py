@@ -14,7 +14,7 @@ from airflow_checks.fixtures import Installation
 
 def exported(installation: Installation, kind: str) -> Any:
     """What Airflow itself reads of connections or variables, secrets included."""
-    place = f"/root/exported-{kind}.json"
+    place = f"/tmp/exported-{kind}.json"
     try:
         hosts.run(installation.host, "airflow", kind, "export", place)
         return json.loads(hosts.run(installation.host, "cat", place))
