@@ -22,22 +22,31 @@ def check_broker(url: str, name: str) -> list[str]:
 
     Returns warnings. Raises BrokerError.
     """
-    from kombu import Connection
+    from kombu import Connection, Queue
 
     with Connection(url, connect_timeout=CONNECT_SECONDS) as connection:
         try:
             connection.ensure_connection(max_retries=1, timeout=CONNECT_SECONDS)
         except Exception as error:  # kombu raises what each transport's driver does
             raise BrokerError(f"The broker at {name} cannot be used: {without_secret(str(error), connection.password)}") from None
-        is_redis = connection.transport_cls == "redis"
-        warnings = judge_redis(connection.default_channel.client.info(), name) if is_redis else []
+        warnings = _ask_redis(connection.default_channel.client, name) if connection.transport_cls == "redis" else []
         try:
-            queue = connection.SimpleQueue(f"airflow-check-{uuid.uuid4()}", queue_opts={"auto_delete": True, "exclusive": True})
-            queue.queue.delete()
+            # On the exchange that every broker has, so that nothing is left.
+            queue = Queue(f"airflow-check-{uuid.uuid4()}", durable=False, exclusive=True, auto_delete=True)(connection.default_channel)
+            queue.declare()
+            queue.delete()
         except Exception as error:
             told = without_secret(str(error), connection.password)
             raise BrokerError(f"The broker at {name} does not let its user make a queue: {told}") from None
     return warnings
+
+
+def _ask_redis(client: Any, name: str) -> list[str]:
+    try:
+        info = client.info()
+    except Exception:  # an access list may deny it, and Celery needs it not
+        return [f"The Redis at {name} does not tell its user about itself (INFO), so nothing is known of its settings."]
+    return judge_redis(info, name)
 
 
 def without_secret(text: str, secret: str | None) -> str:

@@ -33,11 +33,17 @@ def broker_plan(draft: Draft, name: str) -> dict[str, Any] | None:
         "url": broker_url(draft),
         "on_this_host": name in group,
         "is_used_here": name in draft.celery_hosts,
+        "is_new_here": not any(server["own"] for server in _servers(draft, name, broker.engine)),
         "listen_addresses": _listen_addresses(draft, group[0]) if broker.managed and group else [],
         "redis_users": _redis_users(broker) if broker.engine == "redis" else [],
         "definitions": _rabbitmq_definitions(broker) if broker.engine == "rabbitmq" else {},
         "consumer_timeout_ms": draft.values["airflow_longest_task_seconds"] * MILLISECONDS,
     }
+
+
+def _servers(draft: Draft, name: str, engine: str) -> list[dict[str, Any]]:
+    found = (draft.hosts[name].info or {}).get("brokers") or []
+    return [server for server in found if server["engine"] == engine]
 
 
 def _listen_addresses(draft: Draft, server: str) -> list[str]:

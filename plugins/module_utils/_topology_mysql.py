@@ -12,7 +12,6 @@ from ._topology_urls import server_url
 
 ENGINE = "mysql"
 DEFAULT_PORT = 3306
-UNIT = "mysql.service"
 CHARSET = "utf8mb4"
 COLLATION = "utf8mb4_0900_bin"
 """Tells all texts apart that differ, case and blanks at the end too, as SQLite and PostgreSQL do."""
@@ -50,6 +49,7 @@ ENCRYPTED_MODES = ("REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
 
 IDENTIFIER = r"[a-z_][a-z0-9_]{0,63}"
 LONGEST_USER = 32
+LONGEST_NAME = 64
 RESERVED_USERS = ("root", "mysql", "event_scheduler")
 RESERVED_DATABASES = ("mysql", "sys", "information_schema", "performance_schema")
 
@@ -155,19 +155,21 @@ def version_warnings(version: tuple[int, ...] | None, airflow: str, line: int, w
 def name_findings(variable: str, value: str) -> Iterator[str]:
     """A name of the database or of the role that cannot be made on a managed server."""
     is_user = variable.endswith("_user")
-    longest = LONGEST_USER if is_user else 64
+    longest = LONGEST_USER if is_user else LONGEST_NAME
     if not re.fullmatch(IDENTIFIER, value) or len(value) > longest:
         yield f"{variable} is {value!r}: it must start with a letter and hold small letters, digits and _ only ({longest} at most)."
     elif value in (RESERVED_USERS if is_user else RESERVED_DATABASES):
         yield f"{variable} is {value!r}, which MySQL keeps for itself: choose another name."
 
 
+def results_findings(name: str, user: str) -> Iterator[str]:
+    """Names of Celery's results, which follow from the others and are longer."""
+    for variable, value, longest in (("airflow_metadata_db_name", name, LONGEST_NAME), ("airflow_metadata_db_user", user, LONGEST_USER)):
+        if len(value) > longest:
+            yield f"{variable} is too long for {value}, which Celery's results are kept under: MySQL takes {longest} characters at most."
+
+
 def host_findings(host: str) -> Iterator[str]:
     """A host that would not be connected to by TCP."""
     if host == "localhost":
         yield "airflow_metadata_db_host is localhost, which MySQL's client library takes for a socket: write 127.0.0.1."
-
-
-def is_mariadb(version: str) -> bool:
-    """Whether what a server or a package says of itself is MariaDB's."""
-    return "mariadb" in version.lower()

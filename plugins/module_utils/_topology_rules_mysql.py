@@ -56,6 +56,8 @@ def mysql_repository_is_complete(draft: Draft) -> Iterator[str]:
         yield f"{REPOSITORY} lacks {', '.join(missing)}: give all of {', '.join(REPOSITORY_KEYS)}."
     elif further:
         yield f"{REPOSITORY} has {', '.join(further)}, which it does not know: use {', '.join(REPOSITORY_KEYS)}."
+    elif (host := server_host(draft)) is not None and host.facts.get("os_family") not in (None, "Debian"):
+        yield f"{REPOSITORY} is one of Debian's packages, and {host.name} is no Debian or Ubuntu: remove it."
     elif draft.engine != mysql.ENGINE:
         yield f"{REPOSITORY} is set, and airflow_metadata_db_engine is not mysql: set that, or remove the repository."
 
@@ -73,6 +75,8 @@ def mysql_names_can_be_made(draft: Draft) -> Iterator[str]:
     if database is not None and database.managed:
         yield from mysql.name_findings("airflow_metadata_db_name", database.name)
         yield from mysql.name_findings("airflow_metadata_db_user", database.user)
+        if draft.results is not None:
+            yield from mysql.results_findings(draft.results.name, draft.results.user)
 
 
 def mysql_is_reached_by_address(draft: Draft) -> Iterator[str]:
@@ -89,13 +93,14 @@ def mysql_is_tested(draft: Draft) -> Iterator[str]:
         yield from mysql.version_warnings(database.version, draft.version, draft.line, f"The server of {host.name}")
 
 
-def mysql_serves_others(draft: Draft) -> Iterator[str]:
-    """Warnings: a server with a life of its own."""
+def mysql_is_nobody_elses(draft: Draft) -> Iterator[str]:
+    """Addresses, time zone, isolation and the binary log are the whole server's."""
     database, host, server = _on_mysql(draft), server_host(draft), present_mysql(draft)
     if database is not None and database.managed and host is not None and server.get("databases") and not server["own"]:
         yield (
-            f"{host.name} has a MySQL server with databases of others: Airflow's settings are written beside the server's own, its port "
-            f"becomes {database.port}, and it is restarted."
+            f"{host.name} has a MySQL server with databases of others, which would get Airflow's settings: put another host into "
+            f"{draft.group('metadata_db')}, or make role and database there yourself and name it by airflow_metadata_db_managed (false), "
+            "airflow_metadata_db_host and airflow_metadata_db_password."
         )
 
 
@@ -105,5 +110,6 @@ RULES = (
     mysql_is_new_enough,
     mysql_names_can_be_made,
     mysql_is_reached_by_address,
+    mysql_is_nobody_elses,
 )
-WARNINGS = (mysql_is_tested, mysql_serves_others)
+WARNINGS = (mysql_is_tested,)

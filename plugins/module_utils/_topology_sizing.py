@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ._topology_mysql import CHARSET, COLLATION
+
 NAMED_SIZES = {"small": 5, "medium": 10, "large": 20}
 """Task slots per host; the same steps as Amazon's managed Airflow uses for 1, 2 and 4 vCPU."""
 
@@ -103,8 +105,8 @@ def mysql_settings(machine: Machine, shared: bool, max_connections: int) -> dict
         "innodb_buffer_pool_size": f"{pool}M",
         "loose_innodb_redo_log_capacity": f"{max(128, min(2048, pool))}M",
         "max_allowed_packet": "256M",
-        "character_set_server": "utf8mb4",
-        "collation_server": "utf8mb4_0900_bin",
+        "character_set_server": CHARSET,
+        "collation_server": COLLATION,
         "explicit_defaults_for_timestamp": "ON",
         "default_time_zone": "+00:00",
         "transaction_isolation": "READ-COMMITTED",

@@ -48,6 +48,8 @@ def _rabbitmq(root: str) -> dict[str, Any]:
     used = "it has settings of its own" if further or _exists(root, config) or _exists(root, "/etc/rabbitmq/advanced.config") else ""
     # The package makes one, for the user that comes with it.
     used = "it has further virtual hosts" if len(vhosts) > 1 else used
+    data = "/var/lib/rabbitmq/mnesia/*"
+    used = "it has queues" if _below(root, f"{data}/msg_stores/vhosts/*/queues/*") or _below(root, f"{data}/quorum/*/*") else used
     own = _exists(root, "/etc/rabbitmq/conf.d/50-airflow.conf")
     return {"engine": "rabbitmq", "title": "RabbitMQ", "config": config, "own": own, "used": used}
 

@@ -16,11 +16,11 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import NoReturn
 
 from reporting import COLOURS, STEP, Part, Parts
 
-NOT_BEGUN = -1
+NOT_BEGUN = 256
+"""No program ends with it."""
 
 
 @dataclass
@@ -67,7 +67,7 @@ def run_all(scenarios: list[Scenario], lanes: int) -> None:
     telling = threading.Lock()
 
     def run(scenario: Scenario) -> None:
-        if any(other.has_failed and other.code != NOT_BEGUN for other in scenarios):
+        if any(other.code not in (0, NOT_BEGUN) for other in scenarios):
             return
         scenario.run()
         if scenario.code == 0:
@@ -78,25 +78,22 @@ def run_all(scenarios: list[Scenario], lanes: int) -> None:
         list(pool.map(run, scenarios))
 
 
-def _interrupt(number: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt(signal.Signals(number).name)
-
-
 def main(lanes: int, names: list[str]) -> int:
-    """Run the scenarios of these names; return 1 where one failed."""
+    """Run the scenarios of these names; return 1 unless all succeeded."""
     scenarios = [Scenario(name, Parts(time.monotonic())) for name in names]
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        run_all(scenarios, lanes)
-    except KeyboardInterrupt:
+
+    def stop(_number: int, _frame: object) -> None:
+        # A scenario that was ended has failed, so none is begun after it.
         for scenario in scenarios:
             if scenario.child is not None and scenario.child.poll() is None:
                 scenario.child.terminate()
-                scenario.parts.end(time.monotonic())
-    failed = [scenario for scenario in scenarios if scenario.has_failed]
-    for scenario in failed:
-        scenario.tell()
-    return 1 if failed else 0
+
+    signal.signal(signal.SIGTERM, stop)
+    run_all(scenarios, lanes)
+    for scenario in scenarios:
+        if scenario.has_failed:
+            scenario.tell()
+    return int(any(scenario.code != 0 for scenario in scenarios))
 
 
 if __name__ == "__main__":

@@ -93,6 +93,8 @@ def test_valkey_is_another_one(tmp_path: Path) -> None:
         (["etc/rabbitmq/conf.d/10-others.conf"], False, "it has settings of its own"),
         (["etc/rabbitmq/conf.d/50-airflow.conf"], True, ""),
         (["var/lib/rabbitmq/mnesia/rabbit@h1/msg_stores/vhosts/A/.vhost"], False, ""),
+        (["var/lib/rabbitmq/mnesia/rabbit@h1/msg_stores/vhosts/A/queues/B/.queue_name"], False, "it has queues"),
+        (["var/lib/rabbitmq/mnesia/rabbit@h1/quorum/rabbit@h1/C"], False, "it has queues"),
         ([f"var/lib/rabbitmq/mnesia/rabbit@h1/msg_stores/vhosts/{name}/.vhost" for name in "AB"], False, "it has further virtual hosts"),
     ],
 )

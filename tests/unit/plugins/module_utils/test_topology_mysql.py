@@ -17,7 +17,6 @@ from ansible_collections.updraft.airflow.plugins.module_utils._topology_mysql im
     async_connect_args,
     bind_address,
     host_findings,
-    is_mariadb,
     mysql_async_url,
     mysql_url,
     name_findings,
@@ -31,6 +30,7 @@ from topology_inventory import (
     OLD_HOME,
     MemoryStore,
     daemon,
+    facts,
     findings,
     info,
     installation,
@@ -149,11 +149,6 @@ def test_names_that_can_be_made() -> None:
     assert list(name_findings("airflow_metadata_db_user", "a" * 32)) == list(name_findings("airflow_metadata_db_name", "airflow")) == []
 
 
-def test_mariadb_tells_itself() -> None:
-    assert is_mariadb("10.11.6-MariaDB-0+deb12u1")
-    assert not is_mariadb("9.7.0")
-
-
 def test_localhost_would_be_a_socket() -> None:
     assert list(host_findings("localhost")) == [
         "airflow_metadata_db_host is localhost, which MySQL's client library takes for a socket: write 127.0.0.1."
@@ -256,6 +251,25 @@ REFUSALS = {
         on_mysql(airflow_metadata_db_mysql_repository=dict.fromkeys(("uris", "suites", "components", "signed_by", "key"), "x")),
         "airflow_metadata_db_mysql_repository has key, which it does not know: use uris, suites, components, signed_by.",
     ),
+    "a server of others": (
+        on_mysql(found=mysql_server(databases=2)),
+        "h1 has a MySQL server with databases of others, which would get Airflow's settings: put another host into airflow_metadata_db, or "
+        "make role and database there yourself and name it by airflow_metadata_db_managed (false), airflow_metadata_db_host and "
+        "airflow_metadata_db_password.",
+    ),
+    "a name that is too long for the results": (
+        on_mysql("metadata_db broker worker", found=mysql_server(), airflow_metadata_db_user="a" * 25),
+        f"airflow_metadata_db_user is too long for {'a' * 25}_results, which Celery's results are kept under: MySQL takes 32 characters at "
+        "most.",
+    ),
+    "a repository of Debian's on another system": (
+        on_mysql(
+            found=mysql_server(),
+            system=facts(distribution="Rocky", os_family="RedHat", release="9", distribution_major_version="9"),
+            airflow_metadata_db_mysql_repository=dict.fromkeys(("uris", "suites", "components", "signed_by"), "x"),
+        ),
+        "airflow_metadata_db_mysql_repository is one of Debian's packages, and h1 is no Debian or Ubuntu: remove it.",
+    ),
     "a repository for nothing": (
         server(airflow_metadata_db_mysql_repository=dict.fromkeys(("uris", "suites", "components", "signed_by"), "x")),
         "airflow_metadata_db_mysql_repository is set, and airflow_metadata_db_engine is not mysql: set that, or remove the repository.",
@@ -290,9 +304,7 @@ def test_what_cannot_be_is_one_clear_sentence(name: str) -> None:
     assert findings(inputs) == [sentence]
 
 
-def test_warnings_about_the_server_that_is_there() -> None:
-    assert plan(on_mysql(found=mysql_server(databases=2)))["warnings"] == [
+def test_a_warning_about_the_server_that_is_there() -> None:
+    assert plan(on_mysql(found=mysql_server()))["warnings"] == [
         "The server of h1 is MySQL 9.7, which is above what upstream tests Airflow 3.3.2 with (8.0, 8.4 and Innovation releases).",
-        "h1 has a MySQL server with databases of others: Airflow's settings are written beside the server's own, its port becomes 3306, "
-        "and it is restarted.",
     ]
