@@ -26,7 +26,7 @@ SCENARIOS := sqlite_to_postgresql celery_redis celery_rabbitmq sqlite default lo
 LANES ?= 2
 
 help: ## Show what there is to make
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 $(VENV)/.complete: requirements/dev.txt $(LOCKS)/uv.txt
 	@echo "== Installing the tools into .venv"
@@ -106,7 +106,7 @@ canary: tools $(CACHE)/venvs/2.11.2/.celery $(CACHE)/venvs/3.3.2/.celery ## Fly 
 	python -m pytest tests/integration_canary
 
 ROUNDS ?= 3
-bench-throughput: tools $(CACHE)/venvs/2.11.2/.celery $(CACHE)/venvs/3.3.2/.celery ## Time tasks with Airflow's defaults and with airflow_size: auto, in turns (ROUNDS=3: 80 minutes; ARGS=--help)
+bench-throughput: tools $(CACHE)/venvs/2.11.2/.celery $(CACHE)/venvs/3.3.2/.celery ## Time tasks with Airflow's defaults and with airflow_size: auto, in turns (an hour; ROUNDS, ARGS=--help)
 	@tests/tools/postgresql-server
 	tests/tools/redis-server
 	PYTHONPATH=$(COLLECTIONS):tests:tests/bench:tests/unit/plugins/module_utils python -m throughput --rounds $(ROUNDS) $(ARGS)

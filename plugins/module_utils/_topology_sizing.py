@@ -14,8 +14,8 @@ NAMED_SIZES = {"small": 5, "medium": 10, "large": 20}
 """Task slots per host; the same steps as Amazon's managed Airflow uses for 1, 2 and 4 vCPU."""
 
 SLOTS_PER_CPU = 4
-"""Measured by `make bench-throughput` with Airflow 3.3.2: starting and ending a task takes 0.2 to 0.3 s of CPU, so two slots keep a core
-busy with short tasks, the further ones are for tasks that wait. Each slot in use takes 50 MB and more before the task itself needs any: on
+"""Measured by `make bench-throughput` with Airflow 3.3.2: starting and ending a task takes 0.2 to 0.3 s of CPU, so a few slots keep a core
+busy with short tasks, further ones are for tasks that wait. Each slot in use takes 50 MB and more before the task itself needs any: on
 2 vCPU, 16 slots took 0.7 of the memory that Airflow's 32 take, 10 took 0.58 to 0.60, and 8 took 0.54.
 """
 
@@ -31,8 +31,8 @@ TASK_MEMORY_MB = 150
 FEWEST_SLOTS = 2
 IDLE_SLEEP_SECONDS = "0.25"
 """How long a scheduler that found nothing to do waits, in place of a second: a task that follows another one starts only after it. Measured
-by `make bench-throughput` with Airflow 3.3.2: a chain of tasks takes 0.35 to 0.5 of the time. Looking four times as often costs an idle
-scheduler 0.04 of a core; ten times as often, 0.1 of a core for no shorter chain.
+by `make bench-throughput` with Airflow 3.3.2: a chain of 40 takes 0.4 of the time (median of six rounds). Looking four times as
+often costs an idle scheduler 0.04 of a core; ten times as often, 0.1 of a core for no shorter chain.
 """
 
 UNKNOWN_CPUS = 2
