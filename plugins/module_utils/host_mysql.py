@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the updraft.airflow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The MySQL or MariaDB server of a host, in the folders that Debian keeps it in. Files are read, no server is asked."""
+"""The MySQL or MariaDB server of a host, in the folders of Debian and of the RHEL family. Files are read, no server is asked."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import os
 import re
 from typing import Any
 
-SERVERS = "/usr/sbin"
-CONFIGURATION = "/etc/mysql"
-DATA = "/var/lib/mysql"
-OWN_SETTINGS = os.path.join("mysql.conf.d", "zz-airflow.cnf")
+LAYOUTS = (("usr/sbin", "etc/mysql/mysql.conf.d"), ("usr/libexec", "etc/my.cnf.d"))
+"""Where the server program and its settings are: Debian's packages, those of the RHEL family."""
+DATA = "var/lib/mysql"
+OWN_SETTINGS = "zz-airflow.cnf"
 """Written by the role metadata_db, for a server that it serves from."""
 
 SETTING = re.compile(r"^(\w+)(?:\s*=\s*(.*?))?\s*$", re.MULTILINE)
@@ -23,21 +23,23 @@ HISTORY = "mysql_upgrade_history"
 OLDER_HISTORY = "mysql_upgrade_info"
 
 
-def find_server(servers: str = SERVERS, configuration: str = CONFIGURATION, data: str = DATA) -> dict[str, Any] | None:
+def find_server(root: str = "/") -> dict[str, Any] | None:
     """The server with its `kind` (mysql or mariadb), the `version` that ran last, whether it is this collection's `own`, the `settings` it
     was given by it, and the number of `databases` that somebody made. None where no server program is installed.
     """
-    kind = _kind(servers)
-    if kind is None:
-        return None
-    own = os.path.join(configuration, OWN_SETTINGS)
-    return {
-        "kind": kind,
-        "version": _version(data),
-        "own": os.path.exists(own),
-        "settings": dict(SETTING.findall(_read(own))),
-        "databases": _databases(data),
-    }
+    data = os.path.join(root, DATA)
+    for servers, configuration in LAYOUTS:
+        kind = _kind(os.path.join(root, servers))
+        if kind is not None:
+            own = os.path.join(root, configuration, OWN_SETTINGS)
+            return {
+                "kind": kind,
+                "version": _version(data),
+                "own": os.path.exists(own),
+                "settings": dict(SETTING.findall(_read(own))),
+                "databases": _databases(data),
+            }
+    return None
 
 
 def _kind(servers: str) -> str | None:
