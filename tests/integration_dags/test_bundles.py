@@ -81,7 +81,8 @@ def test_airflow_reads_the_bundles(airflows: dict[int, Path], tmp_path: Path) ->
             {"name": "own", "classpath": "acme.ApiBundle", "kwargs": {"path": "/srv/own", "api_token": token}},
         ]
     )
-    expected = {"shared": ["/srv/50% shared", None], "own": ["/srv/own", token]}
+    canary = {"updraft_canary": ["/opt/airflow/canary", None]}
+    expected = {"shared": ["/srv/50% shared", None], "own": ["/srv/own", token], **canary}
     assert seen_by(airflows[3], tmp_path, found, "dag_processor") == {"bundles": expected, "storage": "/opt/airflow/dag_bundles"}
     expected["own"] = ["/srv/own", None]
     assert seen_by(airflows[3], tmp_path, found, "webserver") == {"bundles": expected, "storage": "/opt/airflow/dag_bundles"}
