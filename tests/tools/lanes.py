@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs Molecule scenarios side by side, for much of their time is waiting: lanes.py 2 default sqlite local_postgresql
 
-Each scenario's output is printed in one piece when it is over, under a heading with its minutes; until then a line tells each step. After
-a failure no further scenario is begun, and what failed is printed last.
+Each scenario's output is printed in one piece under a heading with its minutes; until then a line tells each step. All of them run, and
+what failed is printed last.
 """
 
 from __future__ import annotations
@@ -65,15 +65,23 @@ class Scenario:
 def run_all(scenarios: list[Scenario], lanes: int) -> None:
     """Run scenarios, some at a time, the first ones first; print those that succeed as they end."""
     telling = threading.Lock()
+    ended = threading.Event()
+
+    def stop(_number: int, _frame: object) -> None:
+        ended.set()
+        for scenario in scenarios:
+            if scenario.child is not None and scenario.child.poll() is None:
+                scenario.child.terminate()
 
     def run(scenario: Scenario) -> None:
-        if any(other.code not in (0, NOT_BEGUN) for other in scenarios):
+        if ended.is_set():
             return
         scenario.run()
         if scenario.code == 0:
             with telling:
                 scenario.tell()
 
+    signal.signal(signal.SIGTERM, stop)
     with ThreadPoolExecutor(lanes) as pool:
         list(pool.map(run, scenarios))
 
@@ -81,14 +89,6 @@ def run_all(scenarios: list[Scenario], lanes: int) -> None:
 def main(lanes: int, names: list[str]) -> int:
     """Run the scenarios of these names; return 1 unless all succeeded."""
     scenarios = [Scenario(name, Parts(time.monotonic())) for name in names]
-
-    def stop(_number: int, _frame: object) -> None:
-        # A scenario that was ended has failed, so none is begun after it.
-        for scenario in scenarios:
-            if scenario.child is not None and scenario.child.poll() is None:
-                scenario.child.terminate()
-
-    signal.signal(signal.SIGTERM, stop)
     run_all(scenarios, lanes)
     for scenario in scenarios:
         if scenario.has_failed:
