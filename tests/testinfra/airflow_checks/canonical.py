@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from decimal import Context
+from struct import pack, unpack
 from typing import Any
 
 NULL = "~"
@@ -40,6 +41,11 @@ def integer(value: Any) -> str:
 def number(value: Any) -> str:
     """Spell a floating point number with all its digits."""
     return repr(float(value)) if isinstance(value, (int, float)) else text(value)
+
+
+def single(value: Any) -> str:
+    """Spell a floating point number as four bytes hold it, which is what Airflow's columns have in MySQL."""
+    return repr(unpack("f", pack("f", value))[0]) if isinstance(value, (int, float)) else text(value)
 
 
 def text(value: Any) -> str:
@@ -140,6 +146,7 @@ SPELLINGS: dict[str, Callable[[Any], str | None]] = {
     "boolean": boolean,
     "integer": integer,
     "number": number,
+    "single number": single,
     "text": text,
     "binary": binary,
     "timestamp": timestamp,

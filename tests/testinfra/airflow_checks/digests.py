@@ -18,7 +18,7 @@ import struct
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -132,6 +132,7 @@ class Digests:
     tables: dict[str, Table]
     place: str | Mapping[str, Any] | None = None
     surviving: bool = False
+    single: bool = False
 
     def counts(self) -> dict[str, int]:
         """Return the rows of every table."""
@@ -191,16 +192,25 @@ def _read(database: Database, table: str, selection: Selection) -> Table:
     return content
 
 
-def _selections(database: Database, surviving: bool) -> dict[str, Selection]:
-    return survivors(database) if surviving else {name: database.whole(name) for name in database.tables()}
+def _selections(database: Database, surviving: bool, single: bool) -> dict[str, Selection]:
+    found = survivors(database) if surviving else {name: database.whole(name) for name in database.tables()}
+    return {name: _with_singles(selection) for name, selection in found.items()} if single else found
 
 
-def take(place: str | Mapping[str, Any], surviving: bool = False) -> Digests:
-    """Take the digests of all tables, or of what must survive upstream's migration from Airflow 2 to 3."""
+def _with_singles(selection: Selection) -> Selection:
+    columns = (replace(column, kind="single number") if column.kind == "number" else column for column in selection.columns)
+    return replace(selection, columns=tuple(columns))
+
+
+def take(place: str | Mapping[str, Any], surviving: bool = False, single: bool = False) -> Digests:
+    """Take the digests of all tables, or of what must survive upstream's migration from Airflow 2 to 3.
+
+    `single` is for databases that are compared with one in MySQL: numbers as its four bytes hold them.
+    """
     with opened(place) as database:
-        selections = _selections(database, surviving)
+        selections = _selections(database, surviving, single)
         tables = {name: _read(database, name, selection) for name, selection in selections.items()}
-    return Digests(tables, place, surviving)
+    return Digests(tables, place, surviving, single)
 
 
 def compare(before: Digests, after: Digests, allowed: Allowed = NOTHING) -> list[str]:
@@ -246,7 +256,7 @@ def _rows(digests: Digests, table: str, wanted: Collection[int]) -> dict[int, di
         return {}
     found = {}
     with opened(digests.place) as database:
-        selection = _selections(database, digests.surviving)[table]
+        selection = _selections(database, digests.surviving, digests.single)[table]
         keys = _Keys(selection)
         for row in database.rows(selection):
             key = keys.of(row)
@@ -283,7 +293,7 @@ def _changes(before: Digests, after: Digests, table: str, wanted: Collection[int
 
 def main(arguments: list[str]) -> None:
     """Print the digests of a database as JSON."""
-    print(take(arguments[0], surviving="--surviving" in arguments[1:]).to_json())
+    print(take(arguments[0], surviving="--surviving" in arguments[1:], single="--single" in arguments[1:]).to_json())
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from .canonical import spell
 
@@ -40,6 +40,19 @@ POSTGRESQL_KINDS = {
     "jsonb": "json",
     "bytea": "binary",
     "uuid": "uuid",
+}
+MYSQL_KINDS = {
+    "tinyint(1)": "boolean",
+    "int": "integer",
+    "bigint": "integer",
+    "float": "number",
+    "double": "number",
+    "timestamp(6)": "timestamp",
+    "datetime(6)": "timestamp",
+    "json": "json",
+    "blob": "binary",
+    "longblob": "binary",
+    "char(32)": "uuid",
 }
 
 
@@ -166,9 +179,72 @@ class Postgresql:
             yield from _spelled(selection, cursor)
 
 
+class Mysql:
+    """A MySQL database, in one read-only snapshot. What a copy has put aside is no table of it."""
+
+    TABLES = """
+        SELECT table_name FROM information_schema.tables
+        WHERE table_schema = database() AND table_type = 'BASE TABLE' AND table_name NOT LIKE 'airflow!_kept!_!_%%' ESCAPE '!' ORDER BY 1
+    """
+    COLUMNS = """
+        SELECT c.column_name, c.column_type, k.ordinal_position FROM information_schema.columns c
+        LEFT JOIN information_schema.key_column_usage k ON k.table_schema = c.table_schema AND k.table_name = c.table_name
+          AND k.column_name = c.column_name AND k.constraint_name = 'PRIMARY'
+        WHERE c.table_schema = database() AND c.table_name = %s ORDER BY c.ordinal_position
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self._fetch("SET time_zone = '+00:00'")
+        self._fetch("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+
+    def _fetch(self, statement: str, *values: str) -> list[tuple[Any, ...]]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            return list(cursor.fetchall())
+
+    def tables(self) -> list[str]:
+        """Return the names of all tables."""
+        return [row[0] for row in self._fetch(self.TABLES)]
+
+    def whole(self, table: str) -> Selection:
+        """Return the selection of a whole table."""
+        declared = self._fetch(self.COLUMNS, table)
+        # A float is shown with six digits unless it is made a double.
+        columns = tuple(
+            Column(name, f"`{name}` + 0E0" if kind == "float" else f"`{name}`", MYSQL_KINDS.get(kind, "text")) for name, kind, _ in declared
+        )
+        key = tuple(row[0] for row in sorted((row for row in declared if row[2]), key=lambda row: int(row[2])))
+        return Selection(f"`{table}`", columns, key)
+
+    def rows(self, selection: Selection) -> Iterator[dict[str, str]]:
+        """Yield every row, fetched one by one."""
+        from pymysql.cursors import SSCursor
+
+        listed = ", ".join(column.expression for column in selection.columns)
+        with self.connection.cursor(SSCursor) as cursor:
+            cursor.execute(f"SELECT {listed} FROM {selection.source}")
+            yield from _spelled(selection, cursor)
+
+
+def _open_mysql(url: str) -> Any:
+    import pymysql  # only where a server is read
+
+    parts = urlsplit(url)
+    return pymysql.connect(
+        host=parts.hostname,
+        port=parts.port or 3306,
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        database=unquote(parts.path[1:]),
+        charset="utf8mb4",
+        ssl={"check_hostname": False},
+    )
+
+
 @contextmanager
 def opened(place: str | Mapping[str, Any]) -> Iterator[Database]:
-    """Open a database: the path of a SQLite file, or psycopg2's connection arguments (or its connection string).
+    """Open a database: the path of a SQLite file, the URL of a MySQL database, or psycopg2's connection arguments (or its string).
 
     `schema` among the arguments names a schema other than `public`.
     """
@@ -176,6 +252,13 @@ def opened(place: str | Mapping[str, Any]) -> Iterator[Database]:
         connection = sqlite3.connect(f"file:{quote(place)}?mode=ro", uri=True, timeout=60, isolation_level=None)
         try:
             yield Sqlite(connection)
+        finally:
+            connection.close()
+        return
+    if isinstance(place, str) and place.startswith("mysql"):
+        connection = _open_mysql(place)
+        try:
+            yield Mysql(connection)
         finally:
             connection.close()
         return

@@ -15,7 +15,7 @@ FAB_TABLES = ("ab_", "alembic_version_fab", "session")
 
 
 def taken(installation: Installation, place: str, surviving: bool) -> digests.Digests:
-    more = ["--surviving"] if surviving else []
+    more = [*(["--surviving"] if surviving else []), *(["--single"] if installation.engine == "mysql" else [])]
     return digests.Digests.from_json(installation.on_host("airflow_checks.digests", place, *more))
 
 
