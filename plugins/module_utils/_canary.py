@@ -103,7 +103,7 @@ class Canary:
             self._judge(flight, queue, tasks.get(task_id(number), {}))
         if len(flight.sung) == len(queues):
             # What ends a task and what ends a run are two: neither is to find that the other's row is gone.
-            api.until(PATIENCE_SECONDS, lambda: api.run_has_ended(self._run))
+            api.until(PATIENCE_SECONDS, lambda: api.run_state(self._run) in ENDED)
 
     def _watch(self) -> Mapping[str, dict[str, Any]]:
         """The tasks when all have ended, or when the time is over."""
@@ -147,9 +147,11 @@ class Canary:
                 f"Nobody took the canary's task from the queue {queue.name} {self._in_time} (it is {state}): {either(queue.servers)} "
                 "should have; look at its journal there."
             )
+        seen = self._api.scheduler_heartbeat()
         return (
-            f"The scheduler did not send the canary's task to the queue {queue.name} {self._in_time} (it is {state or 'not scheduled'}): "
-            f"look at the journal of {either(self._site.schedulers)}."
+            f"The scheduler did not send the canary's task to the queue {queue.name} {self._in_time} (it is {state or 'not scheduled'}, and "
+            f"its run is {self._api.run_state(self._run)}; a scheduler was {'last seen at ' + seen if seen else 'never seen'}): look at the "
+            f"journal of {either(self._site.schedulers)}."
         )
 
     def _task_problem(self, queue: Queue, task: Mapping[str, Any]) -> str:

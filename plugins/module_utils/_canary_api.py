@@ -100,9 +100,14 @@ class CanaryApi:
         moment = {} if self._client.version == "v1" else {"logical_date": None}
         self._send("POST", f"{DAG}/dagRuns", {"dag_run_id": run, "conf": conf, **moment})
 
-    def run_has_ended(self, run: str) -> bool:
-        """Whether the scheduler has closed the run."""
-        return self._get(f"{DAG}/dagRuns/{quote(run)}")["state"] in ENDED
+    def run_state(self, run: str) -> str:
+        """What the scheduler has made of the run."""
+        return str(self._get(f"{DAG}/dagRuns/{quote(run)}")["state"])
+
+    def scheduler_heartbeat(self) -> str:
+        """When the scheduler that was seen last gave its last sign of life; empty where none did."""
+        page = "/health" if self._client.version == "v1" else "/monitor/health"
+        return str(self._get(page)["scheduler"]["latest_scheduler_heartbeat"] or "")
 
     def tasks(self, run: str) -> dict[str, dict[str, Any]]:
         """The task instances of a run by their names."""

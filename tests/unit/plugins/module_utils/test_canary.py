@@ -42,6 +42,7 @@ class Airflow:
         self.requests: list[tuple[str, str, Any]] = []
         self.conf: dict[str, Any] = {}
         self.comes_back = 0
+        self.heartbeat: str | None = "2026-01-01T00:00:00Z"
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
         parts = urlsplit(path)
@@ -60,6 +61,8 @@ class Airflow:
     def _answer(self, method: str, place: str, body: Any, query: dict[str, list[str]]) -> Any:
         if place == "/importErrors":
             return {"import_errors": self.import_errors}
+        if place in ("/health", "/monitor/health"):
+            return {"scheduler": {"latest_scheduler_heartbeat": self.heartbeat}}
         if place.startswith("/pools"):
             return self._pool(method, place, body)
         if place == "/dags/~/dagRuns/~/taskInstances":
@@ -186,13 +189,13 @@ def test_a_paused_dag_runs() -> None:
         ),
         (
             "scheduled",
-            "The scheduler did not send the canary's task to the queue reports within 60 seconds (it is scheduled): look at the journal of "
-            "airflow-scheduler on h1.",
+            "The scheduler did not send the canary's task to the queue reports within 60 seconds (it is scheduled, and its run is running; "
+            "a scheduler was last seen at 2026-01-01T00:00:00Z): look at the journal of airflow-scheduler on h1.",
         ),
         (
             None,
-            "The scheduler did not send the canary's task to the queue reports within 60 seconds (it is not scheduled): look at the "
-            "journal of airflow-scheduler on h1.",
+            "The scheduler did not send the canary's task to the queue reports within 60 seconds (it is not scheduled, and its run is "
+            "running; a scheduler was last seen at 2026-01-01T00:00:00Z): look at the journal of airflow-scheduler on h1.",
         ),
         (
             "running",
@@ -213,6 +216,13 @@ def test_a_queue_whose_task_does_not_end_well(state: str | None, sentence: str) 
     assert flight.problems[-1] == sentence
     assert flight.busy == []
     assert airflow.left() == (None, {}, {})
+
+
+def test_a_scheduler_that_was_never_seen() -> None:
+    airflow = Airflow("v1", {"queue_0": "success", "queue_1": None})
+    airflow.busy = {"default": 0, "reports": 0, "slow": 0}
+    airflow.heartbeat = None
+    assert "a scheduler was never seen): look" in flown(airflow).problems[-1]
 
 
 def test_a_queue_whose_slots_are_taken_is_busy() -> None:
