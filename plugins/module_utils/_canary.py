@@ -148,10 +148,13 @@ class Canary:
                 "should have; look at its journal there."
             )
         seen = self._api.scheduler_heartbeat()
+        found = (
+            f"it is {state or 'not scheduled'}, and its run is {self._api.run_state(self._run)}; "
+            f"a scheduler was {f'last seen at {seen}' if seen else 'never seen'}"
+        )
         return (
-            f"The scheduler did not send the canary's task to the queue {queue.name} {self._in_time} (it is {state or 'not scheduled'}, and "
-            f"its run is {self._api.run_state(self._run)}; a scheduler was {'last seen at ' + seen if seen else 'never seen'}): look at the "
-            f"journal of {either(self._site.schedulers)}."
+            f"The scheduler did not send the canary's task to the queue {queue.name} {self._in_time} ({found}): look at the journal of "
+            f"{either(self._site.schedulers)}."
         )
 
     def _task_problem(self, queue: Queue, task: Mapping[str, Any]) -> str:

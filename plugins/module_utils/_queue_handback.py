@@ -67,6 +67,7 @@ SET_BACK = """
     WHERE dag_id = :dag_id AND run_id = :run_id AND task_id = :task_id AND map_index = :map_index AND state = 'queued'
 """
 OF_ONE_TRY = " AND try_number = :try_number"
+WAITING = "SELECT dag_id, run_id, task_id, map_index FROM task_instance WHERE state = 'queued'"
 QUEUES = "SELECT DISTINCT queue FROM task_instance WHERE state = 'queued' AND queue IS NOT NULL"
 
 
@@ -80,11 +81,24 @@ def set_back(connection: Any, task: WaitingTask) -> bool:
     return bool(connection.execute(text(SET_BACK + OF_ONE_TRY), {**values, "try_number": task.try_number}).rowcount)
 
 
-def hand_back(broker_url: str, database_url: str, queues: Iterable[str]) -> tuple[list[str], int]:
-    """Hand every waiting task back; return their names, and how many messages stayed. Raises HandbackError."""
+@dataclass(frozen=True)
+class Handback:
+    """What became of the waiting tasks."""
+
+    tasks: list[str]
+    """Those that were handed back."""
+    left: int = 0
+    """Messages that stayed in the queues."""
+    broker_error: str = ""
+    """Why the broker could not be asked, and every queued task was handed back; empty when it answered."""
+
+
+def hand_back(broker_url: str, database_url: str, queues: Iterable[str]) -> Handback:
+    """Hand every waiting task back. Raises HandbackError."""
     try:
         from kombu import Connection
         from sqlalchemy import create_engine, text
+        from sqlalchemy.exc import SQLAlchemyError
         from sqlalchemy.pool import NullPool
     except ImportError as error:
         raise HandbackError(f"This Python has no {error.name}: run the module with the Python of Airflow's virtual environment.") from None
@@ -92,12 +106,27 @@ def hand_back(broker_url: str, database_url: str, queues: Iterable[str]) -> tupl
     try:
         with engine.connect() as connection:
             names = sorted({*queues, *(str(row[0]) for row in connection.execute(text(QUEUES)))})
-        with closing(Connection(broker_url, connect_timeout=ANSWER_SECONDS)) as broker:
-            broker.ensure_connection(max_retries=1, timeout=ANSWER_SECONDS)
-            return _empty(broker, names, engine)
+        try:
+            with closing(Connection(broker_url, connect_timeout=ANSWER_SECONDS)) as broker:
+                broker.ensure_connection(max_retries=1, timeout=ANSWER_SECONDS)
+                tasks, left = _empty(broker, names, engine)
+        except SQLAlchemyError:
+            raise
+        except Exception as error:
+            return Handback(_set_all_back(engine), broker_error=type(error).__name__)
+        return Handback(tasks, left)
     except Exception as error:
         # The text of an error may quote an address, password and all.
         raise HandbackError(f"The waiting tasks could not be handed back ({type(error).__name__}).") from None
+
+
+def _set_all_back(engine: Any) -> list[str]:
+    """Without the broker nobody knows which tasks wait in it: it is all that are queued, for no worker reads it any more."""
+    from sqlalchemy import text
+
+    with engine.begin() as connection:
+        waiting = [WaitingTask(*row) for row in connection.execute(text(WAITING))]
+        return sorted(task.label for task in waiting if set_back(connection, task))
 
 
 def _empty(broker: Any, queues: list[str], engine: Any) -> tuple[list[str], int]:

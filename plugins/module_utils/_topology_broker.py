@@ -37,6 +37,7 @@ def broker_plan(draft: Draft, name: str) -> dict[str, Any] | None:
         "listen_addresses": _listen_addresses(draft, group[0]) if broker.managed and group else [],
         "redis_users": _redis_users(broker) if broker.engine == "redis" else [],
         "definitions": _rabbitmq_definitions(broker) if broker.engine == "rabbitmq" else {},
+        "management": draft.values["airflow_broker_management"],
         "consumer_timeout_ms": draft.values["airflow_longest_task_seconds"] * MILLISECONDS,
     }
 

@@ -42,14 +42,15 @@ def choose_broker(draft: Draft) -> None:
     draft.broker = Broker(
         engine=engine,
         managed=managed,
-        host=values["airflow_broker_host"] or _group_address(draft),
+        host=values["airflow_broker_host"] or group_address(draft),
         port=values["airflow_broker_port"] or BROKER_PORTS.get(engine, 0),
         vhost=values["airflow_broker_vhost"] or BROKER_VHOSTS.get(engine, ""),
         user=values["airflow_broker_user"] or BROKER_DEFAULT_USERS.get(engine, ""),
     )
 
 
-def _group_address(draft: Draft) -> str:
+def group_address(draft: Draft) -> str:
+    """Where the broker's own host is reached by those who use it."""
     group = draft.groups["broker"]
     if not group or broker_is_alone(draft):
         return LOOPBACK[0]
@@ -97,7 +98,8 @@ def _worker(draft: Draft, instance: str, options: Mapping[str, Any], share: int,
         instance=instance,
         queues=tuple(str(queue) for queue in queues) if isinstance(queues, (list, tuple)) and queues else (default_queue(draft),),
         concurrency=int(str(number)) if str(number).isdigit() else share,
-        autoscale=str(options.get("autoscale") or ""),
+        # One word, as systemd takes arguments apart at blanks.
+        autoscale=",".join(part.strip() for part in str(options.get("autoscale") or "").split(",")),
         serves_logs=serves_logs,
     )
 

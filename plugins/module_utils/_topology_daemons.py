@@ -76,7 +76,15 @@ def service_user(draft: Draft) -> dict[str, Any]:
 
 def task_group(draft: Draft, host: Host) -> str:
     """The group that the daemons and the tasks of a host have in common: configuration and task logs belong to it."""
-    return worker_user(draft, host) or str(service_user(draft)["group"])
+    return _worker_group(draft, host) or str(service_user(draft)["group"])
+
+
+def _worker_group(draft: Draft, host: Host) -> str | None:
+    """The group of a host's tasks when they have a user of their own; a user that is made has a group of its name."""
+    user, service = worker_user(draft, host), service_user(draft)
+    if user is None:
+        return None
+    return str(service["group"] if user == service["name"] else ((host.info or {}).get("users") or {}).get(user, user))
 
 
 def worker_bundle_storage(draft: Draft, host: Host) -> str | None:
@@ -108,7 +116,7 @@ def _daemon(draft: Draft, host: Host, component: str, name: str = "", arguments:
 
 def _run_as(draft: Draft, host: Host, component: str) -> tuple[str, str]:
     own = worker_user(draft, host) if component == "worker" else None
-    return (own, own) if own else (service_user(draft)["name"], service_user(draft)["group"])
+    return (own, task_group(draft, host)) if own else (service_user(draft)["name"], service_user(draft)["group"])
 
 
 def _worker(draft: Draft, host: Host, worker: Worker) -> dict[str, Any]:

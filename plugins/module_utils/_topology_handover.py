@@ -58,8 +58,14 @@ def _executor_changes(draft: Draft) -> bool:
 
 
 def _left_broker(draft: Draft) -> str | None:
-    """The address of the broker that the installation has used and does not use any more."""
-    environments = (draft.installation or {}).get("environment") or {}
+    """The address of the broker that the installation has used and does not use any more.
+
+    Where the record of the installation names another executor already, what waited was handed back by the run that wrote the record, which
+    was interrupted before the scheduler got its new environment; and the environment in use may have no Celery any more.
+    """
+    if draft.installation is None or draft.installation["executor"] != "CeleryExecutor":
+        return None
+    environments = draft.installation.get("environment") or {}
     old = (environments.get("scheduler") or {}).get(BROKER_URL)
     return old if old and _place(old) != _place(broker_url(draft)) else None
 

@@ -9,7 +9,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 
-from ._topology_celery import INSTANCE_OPTIONS, default_queue, worker_user
+from ._topology_celery import INSTANCE_OPTIONS, default_queue, group_address, worker_user
 from ._topology_daemons import service_user
 from ._topology_model import Draft, counted, listed
 from ._topology_urls import LOOPBACK
@@ -54,6 +54,12 @@ def broker_is_named(draft: Draft) -> Iterator[str]:
     elif not group and not host:
         subject = "airflow_broker_managed is false" if managed is False else "CeleryExecutor needs a broker for its queues"
         yield f"{subject} and no broker is named: set airflow_broker_host, or put a host into {draft.group('broker')}."
+    elif group and managed and host and draft.broker is not None and host != group_address(draft):
+        address = group_address(draft)
+        yield (
+            f"airflow_broker_host is {host}, and the broker that airflow_broker_managed (true) provides is reached at {address}: remove "
+            f"airflow_broker_host; airflow_advertised_address of {group[0]} is for another address."
+        )
     elif group and host and managed is None:
         yield (
             f"airflow_broker_host is {host} and group {draft.group('broker')} has hosts ({listed(group)}): remove one of them, or say "

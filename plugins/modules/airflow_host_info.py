@@ -68,9 +68,9 @@ airflow_host:
       elements: dict
       sample: [{path: /usr/bin/python3.11, version: 3.11.2}]
     users:
-      description: Those of O(users) that the host knows.
-      type: list
-      elements: str
+      description: Those of O(users) that the host knows, each with the name of its primary group.
+      type: dict
+      sample: {airflow: airflow}
     units:
       description: The units that this collection installed on the host.
       type: list
@@ -114,6 +114,7 @@ airflow_host:
 """
 
 import glob
+import grp
 import os
 import pwd
 import socket
@@ -172,12 +173,13 @@ def own_units(folder: str = UNIT_FOLDER) -> list[str]:
     return found
 
 
-def known_users(names: list[str]) -> list[str]:
-    """The names that belong to a user; asked one by one, as a directory service need not list all it has."""
-    known = []
+def known_users(names: list[str]) -> dict[str, str]:
+    """The names that belong to a user, with their groups; asked one by one, as a directory service need not list all it has."""
+    known = {}
     for name in names:
         with suppress(KeyError):
-            known.append(pwd.getpwnam(name).pw_name)
+            user = pwd.getpwnam(name)
+            known[user.pw_name] = grp.getgrgid(user.pw_gid).gr_name
     return known
 
 

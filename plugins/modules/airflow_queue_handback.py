@@ -15,6 +15,8 @@ description:
   - Messages of tasks that the database does not have as C(queued) stay where they are.
   - The database is changed before a message is taken. A run that is killed between the two leaves a message whose task is no longer queued,
     which a worker refuses.
+  - Where the broker does not answer, every task that the database has as C(queued) is set back, and a warning says so. Nothing else would
+    start them, as the broker is being left.
   - Runs on the Python of Airflow's virtual environment, which has kombu and SQLAlchemy.
 author:
   - the updraft.airflow contributors (@updraft-airflow)
@@ -61,6 +63,10 @@ left:
   description: How many messages stayed in the queues, as their tasks are not queued.
   returned: success
   type: int
+broker_answered:
+  description: Whether the broker could be asked. Where it could not, all queued tasks were handed back.
+  returned: success
+  type: bool
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -78,12 +84,17 @@ def main() -> None:
         supports_check_mode=True,
     )
     if module.check_mode:
-        module.exit_json(changed=False, tasks=[], left=0)
+        module.exit_json(changed=False, tasks=[], left=0, broker_answered=True)
     try:
-        tasks, left = hand_back(module.params["broker_url"], module.params["database_url"], module.params["queues"])
+        done = hand_back(module.params["broker_url"], module.params["database_url"], module.params["queues"])
     except HandbackError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=bool(tasks), tasks=tasks, left=left)
+    if done.broker_error:
+        module.warn(
+            f"The broker that is left does not answer ({done.broker_error}), so every task that waited was handed back to the scheduler "
+            "without it: should it come back, no worker may read its old queues."
+        )
+    module.exit_json(changed=bool(done.tasks), tasks=done.tasks, left=done.left, broker_answered=not done.broker_error)
 
 
 if __name__ == "__main__":

@@ -91,8 +91,13 @@ def test_twenty_tasks_that_run_when_the_worker_is_stopped_end(installation: Inst
     client = installation.client()
     client.wait_for_dag("twenty_sleeps")
     client.pause("twenty_sleeps", False)
-    run_id = client.trigger("twenty_sleeps", {"seconds": 25})
-    api.wait_until("twenty tasks that sleep", lambda: len(executions(installation, run_id)) == TWENTY or None, 180)
+    # Long enough for the last one to have begun before the first one ends, on two cores.
+    run_id = client.trigger("twenty_sleeps", {"seconds": 75})
+
+    def sleeping() -> int:
+        return len([one for one in executions(installation, run_id) if not one.ended])
+
+    api.wait_until("twenty tasks that sleep at once", lambda: sleeping() == TWENTY or None, 180)
     hosts.run(installation.host, "systemctl", "stop", WORKER)
     assert all(execution.ended for execution in executions(installation, run_id))
     hosts.run(installation.host, "systemctl", "start", WORKER)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_checks import api, hosts
+from airflow_checks import api, hosts, secrets
 from airflow_checks.fixtures import Installation
 
 DAG = "twenty_sleeps"
 TWENTY = 20
 CELERY = ("metadata_db", "broker", "worker", "flower")
+RABBITMQ = {"airflow_broker_engine": "rabbitmq"}
 # What follows on what: the groups that the inventory gets, what else it says, and the executor that there is to be.
 STAGES: dict[str, list[tuple[str, tuple[str, ...], dict[str, str], str]]] = {
     "moves_2": [
@@ -21,10 +22,13 @@ STAGES: dict[str, list[tuple[str, tuple[str, ...], dict[str, str], str]]] = {
     ],
     "moves_3": [
         ("from Local to Celery", CELERY, {}, "CeleryExecutor"),
-        ("from Valkey to RabbitMQ", CELERY, {"airflow_broker_engine": "rabbitmq"}, "CeleryExecutor"),
-        ("from Celery to Local", ("metadata_db",), {}, "LocalExecutor"),
+        ("from Valkey to RabbitMQ", CELERY, RABBITMQ, "CeleryExecutor"),
+        ("to a worker with more slots", CELERY, {**RABBITMQ, "airflow_worker_concurrency": "6"}, "CeleryExecutor"),
+        ("from a broker that died to Local", ("metadata_db",), {}, "LocalExecutor"),
     ],
 }
+# What happens to the host while tasks run, before the inventory is applied, and what site is to say of it.
+DIES = {"from a broker that died to Local": ("rabbitmq-server.service", "The broker that is left does not answer")}
 
 
 def edit(installation: Installation, groups: tuple[str, ...], variables: dict[str, str]) -> None:
@@ -32,7 +36,7 @@ def edit(installation: Installation, groups: tuple[str, ...], variables: dict[st
     name = installation.variables["airflow_group"]
     lines = ["---", f"{name}:", "  children:"]
     lines += [f"    {name}_{group}: {{hosts: {{{installation.name}: }}}}" for group in groups]
-    lines += ["  vars:", "    airflow_worker_concurrency: 4", *(f"    {key}: {value}" for key, value in variables.items())]
+    lines += ["  vars:", *(f"    {key}: {value}" for key, value in {"airflow_worker_concurrency": "4", **variables}.items())]
     (installation.inventory_dir / f"{name}.yml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -52,9 +56,15 @@ def test_each_task_runs_once_over_every_change_of_the_executor(installation: Ins
         run_id = client.trigger(DAG, {"seconds": 8})
         api.wait_until("a task that sleeps", lambda run=run_id: executions(installation, run) or None, 120)
         edit(installation, groups, variables)
+        dead, said = DIES.get(what, ("", ""))
+        if dead:
+            hosts.run(installation.host, "systemctl", "stop", dead)
+        hidden = installation.secrets()
 
         moved = run_site("-vvv")
         assert moved.failed == 0, f"{what}: {moved.in_words()}"
+        assert said in moved.output
+        assert secrets.told(moved.output, {**hidden, **installation.secrets()}) == []
         ran = executions(installation, run_id)
         print(f"RESULT {what}: {len([one for one in ran if one.ended])} of {TWENTY} tasks had ended when the run of site was over")
 

@@ -25,7 +25,8 @@ def read(role: str, family: str) -> dict[str, Any]:
 
 def rendered(role: str, family: str, release: str) -> dict[str, Any]:
     """The variables of a family as a host of that release has them."""
-    templar = Templar(loader=DataLoader(), variables={"ansible_facts": {"distribution_major_version": release}})
+    variables = {"ansible_facts": {"distribution_major_version": release}, "__airflow_pythons": ["python3.9", "python3.12"]}
+    templar = Templar(loader=DataLoader(), variables=variables)
 
     def render(value: Any) -> Any:
         if isinstance(value, list):
@@ -51,6 +52,12 @@ def test_every_family_says_the_same_things(role: str) -> None:
 @pytest.mark.parametrize(("family", "release"), [("debian", "12"), ("debian", "13"), ("redhat", "8"), ("redhat", "9"), ("redhat", "10")])
 def test_every_value_renders_without_a_rest(role: str, family: str, release: str) -> None:
     assert "{{" not in str(rendered(role, family, release))
+
+
+def test_mysqlclient_gets_the_headers_of_its_python() -> None:
+    assert rendered("common", "debian", "12")["__airflow_python_headers"] == ["python3.9-dev", "python3.12-dev"]
+    # There the system's own Python is not named by its number.
+    assert rendered("common", "redhat", "9")["__airflow_python_headers"] == ["python3-devel", "python3.12-devel"]
 
 
 @pytest.mark.parametrize(

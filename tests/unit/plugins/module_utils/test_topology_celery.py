@@ -111,6 +111,13 @@ def test_a_worker_of_2_writes_to_the_database() -> None:
     assert "AIRFLOW__WEBSERVER__SECRET_KEY" in found
 
 
+def test_tasks_have_the_group_that_their_user_has() -> None:
+    found = daemon(plan(celery(airflow_worker_user="jane", found=info(users={"jane": "staff"}))), "worker")
+    assert (found["user"], found["group"]) == ("jane", "staff")
+    assert plan(celery(airflow_worker_user="jane", found=info(users={"jane": "staff"})))["task_group"] == "staff"
+    assert daemon(plan(celery(airflow_worker_user="jane")), "worker")["group"] == "jane"
+
+
 def test_flower_knows_the_broker_and_its_own_login_only() -> None:
     found = environment(celery(f"{ONE_HOST} flower", airflow_flower_password="bloom"), "flower")
     assert found["AIRFLOW__CELERY__FLOWER_BASIC_AUTH"] == "admin:bloom"
@@ -184,7 +191,7 @@ def test_a_scheduler_that_sends_tasks_away_runs_none() -> None:
 
 
 def test_several_workers_of_a_host_share_its_slots_and_one_serves_logs() -> None:
-    instances = {"reports": {"queues": ["reports", "mail"]}, "big": {"queues": ["big"], "autoscale": "4,1"}}
+    instances = {"reports": {"queues": ["reports", "mail"]}, "big": {"queues": ["big"], "autoscale": " 4, 1"}}
     result = plan(celery(airflow_worker_instances=instances, airflow_size="large", airflow_worker_queues=["default", "small"]))
     names = ["worker", "worker@big", "worker@reports"]
     assert [entry["name"] for entry in result["daemons"] if entry["component"] == "worker"] == names
@@ -371,6 +378,11 @@ CASES: dict[str, tuple[Inputs, str]] = {
     "a managed broker without a host": (
         celery("metadata_db worker", airflow_broker_managed=True, airflow_broker_host="queues.example.org"),
         "airflow_broker_managed is true and group airflow_broker has no host: put one into it.",
+    ),
+    "a broker of the inventory at another address": (
+        celery(airflow_broker_managed=True, airflow_broker_host="10.0.0.5"),
+        "airflow_broker_host is 10.0.0.5, and the broker that airflow_broker_managed (true) provides is reached at 127.0.0.1: remove "
+        "airflow_broker_host; airflow_advertised_address of h1 is for another address.",
     ),
     "two brokers": (
         inventory({"h1": f"webserver scheduler {ONE_HOST}", "h2": "broker"}),

@@ -54,6 +54,15 @@ def test_from_celery_to_local_workers_drain_and_waiting_tasks_are_handed_back() 
     assert found["broker_url"] == OLD_BROKER
 
 
+def test_a_change_that_was_interrupted_after_the_switch_hands_nothing_back_again() -> None:
+    units = [*CONTROL, "airflow-worker.service"]
+    found = handover(running("LocalExecutor", units, broker=OLD_BROKER))
+    assert found is not None
+    assert found["leave"] == ["airflow-worker.service"]
+    assert found["broker_url"] is None
+    assert handover(running("LocalExecutor", CONTROL, broker=OLD_BROKER)) is None
+
+
 def test_another_broker_hands_back_what_waits_in_the_old_one() -> None:
     inputs = running(
         "CeleryExecutor", [*CONTROL, "airflow-worker.service"], "metadata_db broker worker", OLD_BROKER, airflow_broker_engine="rabbitmq"
