@@ -83,6 +83,11 @@ class Installation:
         """A value of the environment that the command line on the host has."""
         return hosts.run(self.host, "sh", "-c", f'. /etc/airflow/cli.env; printf %s "${name}"')
 
+    def results_setting(self) -> str:
+        """The address of the results' database, as a worker has it."""
+        url = hosts.run(self.host, "sh", "-c", '. /etc/airflow/worker.env; printf %s "$AIRFLOW__CELERY__RESULT_BACKEND"')
+        return str(url.removeprefix("db+"))
+
     def secrets(self) -> dict[str, str]:
         """Everything that no output may show, by what it is."""
         found: dict[str, str] = {}

@@ -40,21 +40,15 @@ def test_each_queue_is_served_by_its_worker_and_every_log_can_be_read(installati
     look.picture("queue-log")
 
 
-def results_url(installation: Installation) -> str:
-    """The address of the results' database, as a worker has it."""
-    url = hosts.run(installation.host, "sh", "-c", '. /etc/airflow/worker.env; printf %s "$AIRFLOW__CELERY__RESULT_BACKEND"')
-    return str(url.removeprefix("db+"))
-
-
 def test_results_are_in_their_own_database(installation: Installation) -> None:
-    ((succeeded,),) = installation.query("SELECT count(*) FROM celery_taskmeta WHERE status = 'SUCCESS'", results_url(installation))
+    ((succeeded,),) = installation.query("SELECT count(*) FROM celery_taskmeta WHERE status = 'SUCCESS'", installation.results_setting())
     assert succeeded > 0
     here = "SELECT count(*) FROM information_schema.tables WHERE table_name = 'celery_taskmeta'"
     assert installation.query(here) == [[0]]
 
 
 def test_the_results_role_reads_nothing_of_the_metadata(installation: Installation) -> None:
-    metadata = results_url(installation).replace("/airflow_results?", "/airflow?")
+    metadata = installation.results_setting().replace("/airflow_results?", "/airflow?")
     with pytest.raises(AssertionError, match=r"denied|no pg_hba\.conf entry"):
         installation.query("SELECT count(*) FROM connection", metadata)
 

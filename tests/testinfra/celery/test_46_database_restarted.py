@@ -8,22 +8,23 @@ from __future__ import annotations
 from airflow_checks import api, faults, hosts
 from airflow_checks.fixtures import Installation
 
-SERVER = "postgresql.service"
+SERVERS = {"postgresql": "postgresql.service", "mysql": "mysql.service"}
 
 
 def results(installation: Installation) -> set[str]:
     """Celery's ids of the tasks that it knows to have ended well."""
-    statement = "SELECT task_id FROM celery_taskmeta WHERE status = 'SUCCESS'"
-    return set(hosts.run(installation.host, "runuser", "-u", "postgres", "--", "psql", "-Atc", statement, "airflow_results").split())
+    found = installation.query("SELECT task_id FROM celery_taskmeta WHERE status = 'SUCCESS'", installation.results_setting())
+    return {row[0] for row in found}
 
 
 def test_the_database_is_restarted(installation: Installation) -> None:
     run_id = faults.begin(installation)
     workers = faults.main_pids(installation)
-    hosts.run(installation.host, "systemctl", "stop", SERVER)
+    server = SERVERS[installation.engine]
+    hosts.run(installation.host, "systemctl", "stop", server)
     # One that ends while nobody can be told.
     api.wait_until("the end of a task", lambda: any(one.ended for one in faults.executions(installation, run_id)) or None, 60)
-    hosts.run(installation.host, "systemctl", "start", SERVER)
+    hosts.run(installation.host, "systemctl", "start", server)
     api.wait_healthy(installation.base_url, installation.line)
     faults.ends_well(installation, run_id)
     assert faults.main_pids(installation) == workers

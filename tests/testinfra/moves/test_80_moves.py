@@ -61,7 +61,7 @@ def test_each_task_runs_once_over_every_change_of_the_executor(installation: Ins
             hosts.run(installation.host, "systemctl", "stop", dead)
         hidden = installation.secrets()
 
-        moved = run_site("-vvv")
+        moved = run_site("-vvv", "--diff")
         assert moved.failed == 0, f"{what}: {moved.in_words()}"
         assert said in moved.output
         assert secrets.told(moved.output, {**hidden, **installation.secrets()}) == []

@@ -65,7 +65,7 @@ def test_every_process_runs_as_airflows_user_and_version(installation: Installat
     assert found
     user = installation.variables.get("test_user", "airflow")
     # Beside daemons with more secrets, tasks of 3.x have a user of their own.
-    tasks_user = "airflow-worker" if installation.line == 3 else user
+    tasks_user = installation.variables.get("airflow_worker_user", "airflow-worker" if installation.line == 3 else user)
     wrong = [
         process for process in found if process.user != (tasks_user if "airflow-worker" in process.cgroup.rpartition("/")[2] else user)
     ]
@@ -97,6 +97,8 @@ def test_no_secret_is_in_a_command_line_or_a_file_that_others_read(installation:
 
 def test_the_command_line_has_the_installations_settings(installation: Installation) -> None:
     assert hosts.run(installation.host, "airflow", "version").strip().splitlines()[-1] == installation.variables["test_version"]
+    # It loads webserver_config.py, which not everybody reads.
+    assert installation.admin[0] in hosts.run(installation.host, "airflow", "users", "list")
     refused = installation.host.run("runuser -u nobody -- airflow version")
     assert refused.rc == 1
     assert refused.stderr == "Run this as root (sudo airflow ...): it reads secrets only root may read.\n"
