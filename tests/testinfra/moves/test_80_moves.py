@@ -23,7 +23,7 @@ STAGES: dict[str, list[tuple[str, tuple[str, ...], dict[str, str], str]]] = {
     "moves_3": [
         ("from Local to Celery", CELERY, {}, "CeleryExecutor"),
         ("from Valkey to RabbitMQ", CELERY, RABBITMQ, "CeleryExecutor"),
-        ("to a worker with more slots", CELERY, {**RABBITMQ, "airflow_worker_concurrency": "6"}, "CeleryExecutor"),
+        ("to a worker that scales", CELERY, {**RABBITMQ, "airflow_worker_autoscale": "6, 2"}, "CeleryExecutor"),
         ("from a broker that died to Local", ("metadata_db",), {}, "LocalExecutor"),
     ],
 }
