@@ -73,6 +73,7 @@ def test_the_broker_lets_nobody_in_without_its_password(installation: Installati
         assert [line.split()[0] for line in rights.splitlines()] == ["airflow"]
         timeout = hosts.run(installation.host, "rabbitmqctl", "-q", "eval", "application:get_env(rabbit, consumer_timeout).")
         assert timeout == "{ok,86400000}\n"
+        assert hosts.listens_on(installation.host, 15672) == {"127.0.0.1"}
     else:
         assert "NOAUTH" in hosts.run(installation.host, "redis-cli", "ping")
         kept = installation.host.run(
