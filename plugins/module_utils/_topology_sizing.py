@@ -13,10 +13,10 @@ from ._topology_mysql import CHARSET, COLLATION
 NAMED_SIZES = {"small": 5, "medium": 10, "large": 20}
 """Task slots per host; the same steps as Amazon's managed Airflow uses for 1, 2 and 4 vCPU."""
 
-SLOTS_PER_CPU = 4
+SLOTS_PER_CPU = 5
 """Measured by `make bench-throughput` with Airflow 3.3.2: starting and ending a task takes 0.2 to 0.3 s of CPU, so a few slots keep a core
 busy with short tasks, further ones are for tasks that wait. Each slot in use takes 50 MB and more before the task itself needs any: on
-2 vCPU, 16 slots took 0.7 of the memory that Airflow's 32 take, 10 took 0.58 to 0.60, and 8 took 0.54.
+2 vCPU, 16 slots took 0.7 of the memory that Airflow's 32 take, 10 took 0.58, and 8 took 0.54, but ran short tasks more slowly than 32 do.
 """
 
 DAEMONS_MEMORY_MB = 1500
@@ -64,7 +64,7 @@ class Machine:
 
 
 def auto_slots(machine: Machine, database_memory_mb: int = 0) -> int:
-    """min(4 x vCPU, (memory - database - 1500 MB) / (130 + 150 MB)), at least 2."""
+    """min(5 x vCPU, (memory - database - 1500 MB) / (130 + 150 MB)), at least 2."""
     room = machine.memory_mb - database_memory_mb - DAEMONS_MEMORY_MB
     return max(FEWEST_SLOTS, min(SLOTS_PER_CPU * machine.cpus, room // (WORKER_MEMORY_MB + TASK_MEMORY_MB)))
 

@@ -23,12 +23,12 @@ ONE_EACH = {"webserver": 1, "scheduler": 1, "dag_processor": 1, "triggerer": 1}
 @pytest.mark.parametrize(
     ("cpus", "memory_mb", "slots"),
     [
-        (2, 24000, 8),
-        (2, 4096, 8),
-        (4, 8192, 16),
+        (2, 24000, 10),
+        (2, 4096, 9),
+        (4, 8192, 20),
         (1, 2048, 2),
         (1, 512, 2),
-        (64, 262144, 256),
+        (64, 262144, 320),
     ],
 )
 def test_slots_from_cores_and_memory(cpus: int, memory_mb: int, slots: int) -> None:
