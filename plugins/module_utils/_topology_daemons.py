@@ -12,6 +12,7 @@ from . import _topology_urls as urls
 from ._topology_celery import worker_user
 from ._topology_connections import connections
 from ._topology_dags import bundle_storage
+from ._topology_load_balancer import proxy_addresses
 from ._topology_model import DAEMONS, Draft, Host, Worker
 from ._topology_rules_values import scheduler_health_port
 from ._topology_secrets import derived_secrets, readers
@@ -137,7 +138,7 @@ def _worker(draft: Draft, host: Host, worker: Worker) -> dict[str, Any]:
 
 def _arguments(draft: Draft, host: Host, component: str) -> list[str]:
     if component == "webserver" and draft.line >= 3:
-        return ["api-server", "--port", str(draft.port)]
+        return ["api-server", "--port", str(draft.port), *(["--proxy-headers"] if draft.load_balancer is not None else [])]
     if component == "webserver":
         # Without --pid it writes into AIRFLOW_HOME, which is not its user's.
         return ["webserver", "--port", str(draft.port), "--pid", f"/run/{unit_name(component)}/webserver.pid"]
@@ -210,6 +211,9 @@ def _environment_of(draft: Draft, host: Host, component: str) -> dict[str, str]:
     storage = worker_bundle_storage(draft, host)
     if component == "worker" and storage:
         environment[environment_name("dag_processor", "dag_bundle_storage_path")] = storage
+    if component == "webserver" and draft.load_balancer is not None:
+        # The web server believes what these say of the request's origin.
+        environment["FORWARDED_ALLOW_IPS"] = ",".join([urls.LOOPBACK[0], *proxy_addresses(draft)])
     # Airflow 2 has no command for Celery where the database is SQLite, so it gets the name of a driver that connects to nothing.
     no_database = NO_DATABASE if draft.line >= 3 else found.url.partition("://")[0] + "://"
     environment.setdefault(environment_name("database", "sql_alchemy_conn"), no_database)

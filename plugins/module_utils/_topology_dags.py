@@ -96,6 +96,11 @@ def needs_dags(draft: Draft, name: str) -> bool:
     return any(name in draft.placement.get(daemon, ()) for daemon in readers)
 
 
+def has_unmanaged_dags(draft: Draft, name: str) -> bool:
+    """Whether a host has a folder of DAGs that nothing here keeps equal to those of other hosts."""
+    return needs_dags(draft, name) and not dag_options(draft)
+
+
 def dag_plan(draft: Draft, name: str, link: str, owner: str) -> dict[str, Any] | None:
     """The revision that is to be on a host, as the module airflow_dag_revision takes it; None where none is needed."""
     revision = draft.inputs.dags

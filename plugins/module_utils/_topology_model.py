@@ -99,6 +99,18 @@ class Database:
 
 
 @dataclass
+class LoadBalancer:
+    """What stands in front of the webservers."""
+
+    engine: str
+    address: str
+    """Where everybody reaches it."""
+    port: int
+    shared_address: str = ""
+    """The address that two of them share, empty for a single one."""
+
+
+@dataclass
 class Broker:
     """The server that holds Celery's queues."""
 
@@ -157,6 +169,7 @@ class Draft:
     executor: str = ""
     database: Database | None = None
     broker: Broker | None = None
+    load_balancer: LoadBalancer | None = None
     results: Results | None = None
     workers: dict[str, list[Worker]] = field(default_factory=dict)
     sqlite_path: str | None = None
@@ -207,8 +220,8 @@ class Draft:
 
     @property
     def used_hosts(self) -> list[str]:
-        """Hosts that run a daemon, the metadata database or the broker."""
-        servers = {*self.groups["metadata_db"], *self.groups["broker"]}
+        """Hosts that run a daemon, the metadata database, the broker or a load balancer."""
+        servers = {*self.groups["metadata_db"], *self.groups["broker"], *self.groups["load_balancer"]}
         return [name for name in self.hosts if name in self.airflow_hosts or name in servers]
 
     @property

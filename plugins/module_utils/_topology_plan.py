@@ -14,19 +14,28 @@ from . import _topology_versions as versions
 from ._topology_broker import broker_plan
 from ._topology_canary import api_plan, canary_plan
 from ._topology_celery import worker_user
-from ._topology_connections import async_arguments, connections
+from ._topology_connections import connections
 from ._topology_daemons import cli_environment, daemons_of, service_user, task_group, unit_name, worker_bundle_storage
-from ._topology_dags import bundle_programs, bundle_storage, comes_as_revision, dag_options, dag_plan
+from ._topology_dags import (
+    bundle_programs,
+    bundle_storage,
+    comes_as_revision,
+    dag_options,
+    dag_plan,
+    has_unmanaged_dags,
+)
 from ._topology_database import ENGINE_TITLES, SERVER_ENGINES
 from ._topology_database_plan import database_plan
 from ._topology_handover import handover_plan
+from ._topology_load_balancer import load_balancer_plan
 from ._topology_locks import environment_digest, lock_files, locked_names, package_name
 from ._topology_model import CONTROL_DAEMONS, Draft, Host
-from ._topology_mysql import ASYNC_ARGUMENTS_MODULE
 from ._topology_objects import objects_plan
+from ._topology_python_modules import python_modules
+from ._topology_rollout import is_rolled
 from ._topology_rules_versions import find_python, move_host, moves, source_environment_version, source_python
 from ._topology_secrets import needs_admin
-from ._topology_settings import CONFIG_DIR, folders
+from ._topology_settings import CONFIG_DIR, base_path, folders
 from ._topology_stages import lock_parts, source_version
 from .airflow_options import environment_name
 
@@ -56,6 +65,7 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
     carried = carried_packages(draft)
     database = database_plan(draft, name)
     units = [f"{daemon['unit']}.service" for daemon in daemons]
+    handover = handover_plan(draft, name, units, bool(database and database["restarts"]))
     return {
         "installation": draft.values["airflow_installation"],
         "version": draft.version,
@@ -76,16 +86,21 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
         "daemons": daemons,
         "cli_environment": cli_environment(daemons),
         "settings": draft.settings if daemons else {},
-        "async_arguments": async_arguments(draft, host),
+        "python_modules": python_modules(draft, host) if daemons else [],
         "parse_environment": _parse_environment(draft) if daemons else {},
         "webserver": {"port": draft.port, "base_url": draft.base_url},
+        "load_balancer": load_balancer_plan(draft, name, base_path(draft)),
+        "is_main": name == draft.main_host,
+        "airflow_hosts": draft.airflow_hosts,
+        "compared_dags": folders(draft)["dags"] if has_unmanaged_dags(draft, name) else None,
         "webserver_config": (draft.adopted or {}).get("webserver_config_content"),
         "database": database,
         "broker": broker_plan(draft, name),
         "sqlite": _sqlite(draft, host),
         "move": _move(draft, name),
         "old_units": _old_units(draft, name),
-        "handover": handover_plan(draft, name, units, bool(database and database["restarts"])),
+        "handover": handover,
+        "is_rolled": bool(daemons) and handover is None and is_rolled(draft, name),
         "move_is_unmarked": _move_is_unmarked(draft, name),
         "users": _users(draft),
         "api": api_plan(draft, name),
@@ -125,7 +140,6 @@ def _paths(draft: Draft) -> dict[str, str]:
         "backups": f"{base}/backups",
         # SQLite writes files beside the database: its folder belongs to Airflow's user.
         "metadata": f"{base}/metadata",
-        "async_arguments": f"{base}/config/{ASYNC_ARGUMENTS_MODULE}.py",
     }
 
 
@@ -307,7 +321,7 @@ def _adopted_executor(adopted: Mapping[str, Any]) -> str:
 
 def _report(draft: Draft, name: str, credentials_dir: str, admin_password_file: str | None) -> list[str]:
     """What to tell at the end, once for the installation."""
-    if name not in draft.placement["webserver"]:
+    if name not in draft.placement["webserver"][:1]:
         return []
     lines = [f"Airflow {draft.version} runs at {draft.base_url} ({draft.executor} on {ENGINE_TITLES[draft.engine]})."]
     if comes_as_revision(draft) and draft.inputs.dags:

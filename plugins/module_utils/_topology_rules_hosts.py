@@ -14,7 +14,6 @@ from ._topology_sizing import NAMED_SIZES
 from ._topology_urls import LOOPBACK
 
 NOT_YET = {
-    "load_balancer": "A load balancer is",
     "monitoring": "Monitoring is",
 }
 
@@ -52,35 +51,13 @@ def components_are_supported(draft: Draft) -> Iterator[str]:
             yield f"{subject} not supported by this release: remove the hosts of group {draft.group(component)}."
 
 
-def one_webserver(draft: Draft) -> Iterator[str]:
-    """Several webservers need a load balancer in front."""
-    hosts = draft.groups["webserver"]
-    if len(hosts) > 1:
-        yield (
-            f"Group {draft.group('webserver')} has {counted(len(hosts), 'host')} ({listed(hosts)}), and several webservers are not "
-            "supported by this release: keep one."
-        )
-
-
-def one_scheduler(draft: Draft) -> Iterator[str]:
-    """SQLite cannot lock rows; elsewhere this release does not spread DAGs."""
+def schedulers_lock_rows(draft: Draft) -> Iterator[str]:
+    """Several schedulers take turns by locking rows, which SQLite cannot."""
     hosts = draft.groups["scheduler"]
-    if len(hosts) < 2:
-        return
-    place = f"Group {draft.group('scheduler')} has {counted(len(hosts), 'host')} ({listed(hosts)})"
-    if draft.engine == "sqlite":
-        yield f"{place}, and SQLite has no row locks for several schedulers: keep one, or put a host into {draft.group('metadata_db')}."
-    else:
-        yield f"{place}, and several schedulers are not supported by this release: keep one."
-
-
-def one_dag_processor(draft: Draft) -> Iterator[str]:
-    """Two that read the same folder would undo each other's work."""
-    hosts = draft.groups["dag_processor"]
-    if len(hosts) > 1:
+    if len(hosts) > 1 and draft.engine == "sqlite":
         yield (
-            f"Group {draft.group('dag_processor')} has {counted(len(hosts), 'host')} ({listed(hosts)}), and several DAG processors are "
-            "not supported by this release: keep one."
+            f"Group {draft.group('scheduler')} has {counted(len(hosts), 'host')} ({listed(hosts)}), and SQLite has no row locks for "
+            f"several schedulers: keep one, or put a host into {draft.group('metadata_db')}."
         )
 
 
@@ -187,9 +164,7 @@ RULES = (
     groups_are_inside,
     groups_have_hosts,
     components_are_supported,
-    one_webserver,
-    one_scheduler,
-    one_dag_processor,
+    schedulers_lock_rows,
     number_of_databases,
     sqlite_is_on_one_host,
     systemd_is_there,

@@ -50,6 +50,8 @@ def ports_are_ports(draft: Draft) -> Iterator[str]:
         ports["airflow_broker_port"] = draft.broker.port
     if draft.placement["flower"]:
         ports["airflow_flower_port"] = draft.values["airflow_flower_port"]
+    if draft.load_balancer:
+        ports["airflow_load_balancer_port"] = draft.load_balancer.port
     for name, port in ports.items():
         if not 1 <= port <= LONGEST_PORT:
             yield f"{name} is {port}: a port is between 1 and {LONGEST_PORT}."
@@ -72,6 +74,8 @@ def _listeners(draft: Draft, host: str) -> Iterator[tuple[int, str]]:
     runs_local_tasks = host in draft.placement["scheduler"] and not draft.uses_celery
     if host in draft.placement["webserver"]:
         yield draft.port, "airflow_webserver_port"
+    if draft.load_balancer and host in draft.groups["load_balancer"]:
+        yield draft.load_balancer.port, "airflow_load_balancer_port"
     if host in draft.placement["flower"]:
         yield draft.values["airflow_flower_port"], "airflow_flower_port"
     if draft.broker and draft.broker.managed and host in draft.groups["broker"]:

@@ -14,8 +14,10 @@ from ._topology_bundles import canary_bundle, canary_folder, merged_bundles
 from ._topology_connections import async_arguments
 from ._topology_dags import BUNDLE_LIST, bundle_settings, secret_bundle_settings
 from ._topology_database import adopted_engine
+from ._topology_load_balancer import front_url
 from ._topology_model import Draft
 from ._topology_mysql import ASYNC_ARGUMENTS_MODULE
+from ._topology_python_modules import ADDRESS_FUNCTION, ADDRESS_MODULE
 from ._topology_sizing import IDLE_SLEEP_SECONDS, Machine
 from ._topology_stages import options_dir, setting, source_version
 from ._topology_urls import LOOPBACK, split_web_url, web_url
@@ -106,20 +108,31 @@ def _derived(draft: Draft) -> Settings:
         "scheduler": {"enable_health_check": "True"},
     }
     of_line = _derived_2(draft) if draft.line < 3 else merge(_derived_3(draft), _async_arguments(draft))
-    return merge(common, bundle_settings(draft), _sizes(draft), of_line, _celery(draft))
+    return merge(common, bundle_settings(draft), _sizes(draft), of_line, _celery(draft), _log_addresses(draft), _proxy(draft))
 
 
 def _sizes(draft: Draft) -> Settings:
     if draft.executor == "SequentialExecutor":
         # Its scheduler is killed when it stops, so what it had queued is an orphan's: the next one takes it up at this interval.
         return {"scheduler": {"orphaned_tasks_check_interval": "60"}}
+    parallelism = slots_of_scheduler(draft)
     # Asking for more tasks at once than may run only makes Airflow warn.
-    most_queried = str(min(DEFAULT_TASKS_PER_QUERY, draft.slots))
+    most_queried = str(min(DEFAULT_TASKS_PER_QUERY, parallelism))
     scheduler = {"max_tis_per_query": most_queried}
     if draft.database is not None:
         # SQLite has one writer at a time, which a scheduler that asks more often would hold up.
         scheduler["scheduler_idle_sleep_time"] = IDLE_SLEEP_SECONDS
-    return {"core": {"parallelism": str(draft.slots)}, "scheduler": scheduler}
+    return {"core": {"parallelism": str(parallelism)}, "scheduler": scheduler}
+
+
+def slots_of_scheduler(draft: Draft) -> int:
+    """How many tasks one scheduler has under way at most.
+
+    Of Celery's slots each has its share: what they sent together and no worker is free for would wait in the queues, where Airflow takes a
+    task for lost after `task_queued_timeout`. A LocalExecutor's slots are its own host's.
+    """
+    schedulers = max(1, len(draft.placement["scheduler"]))
+    return -(-draft.slots // schedulers) if draft.uses_celery else draft.slots
 
 
 def _celery(draft: Draft) -> Settings:
@@ -132,7 +145,7 @@ def _celery(draft: Draft) -> Settings:
     else:
         # Redis hands a task out again after this time, whether or not its first worker still runs it.
         transport = {"visibility_timeout": str(draft.values["airflow_longest_task_seconds"])}
-    return merge({"celery_broker_transport_options": transport}, _outages(draft), _worker_loss(draft), _log_addresses(draft))
+    return merge({"celery_broker_transport_options": transport}, _outages(draft), _worker_loss(draft))
 
 
 def _outages(draft: Draft) -> Settings:
@@ -157,9 +170,15 @@ def _worker_loss(draft: Draft) -> Settings:
 
 
 def _log_addresses(draft: Draft) -> Settings:
-    """Logs are fetched from the host that wrote them; the name it gives itself may be known to nobody else."""
-    together = set(draft.placement["worker"]) <= set(draft.placement["webserver"][:1])
-    return {} if together else {"core": {"hostname_callable": "airflow.utils.net.get_host_ip_address"}}
+    """Logs are fetched from the host that wrote them; the name it gives itself may be known to nobody else, or mean itself everywhere."""
+    writers = {name for daemon in ("scheduler", "triggerer", "worker") for name in draft.placement[daemon]}
+    together = len(draft.placement["webserver"]) < 2 and writers <= set(draft.placement["webserver"])
+    return {} if together else {"core": {"hostname_callable": f"{ADDRESS_MODULE}.{ADDRESS_FUNCTION}"}}
+
+
+def _proxy(draft: Draft) -> Settings:
+    """The address and scheme of a request are those that the load balancer names."""
+    return {"webserver" if draft.line < 3 else "fab": {"enable_proxy_fix": "True"}} if draft.load_balancer is not None else {}
 
 
 def _derived_2(draft: Draft) -> Settings:
@@ -188,8 +207,9 @@ def _derived_3(draft: Draft) -> Settings:
         "api_auth": {"jwt_issuer": f"airflow:{draft.values['airflow_installation']}"},
         "fab": {"config_file": f"{CONFIG_DIR}/webserver_config.py"},
     }
-    if draft.base_url_is_given:
-        # Written only when it was asked for: 3.x sends everybody who logs in to this address, whatever name they came by.
+    if draft.base_url_is_given or draft.load_balancer is not None:
+        # Written only when it was asked for, or when there is one address for all: 3.x sends everybody who logs in to this address,
+        # whatever name they came by.
         settings["api"]["base_url"] = draft.base_url
     return settings
 
@@ -209,9 +229,12 @@ def base_path(draft: Draft) -> str:
 def execution_api_url(draft: Draft) -> str:
     """Where the tasks of 3.x report to."""
     hosts = draft.placement["webserver"]
-    together = draft.airflow_hosts == hosts[:1]
-    address = LOOPBACK[0] if together or not hosts else draft.hosts[hosts[0]].address or hosts[0]
-    return f"{web_url(address, draft.port)}{base_path(draft)}/execution/"
+    if draft.load_balancer is None and len(hosts) > 1:
+        # Something that others look after is in front of them.
+        return f"{draft.base_url}/execution/"
+    together = draft.airflow_hosts == hosts[:1] and draft.load_balancer is None
+    server = web_url(LOOPBACK[0], draft.port) if together or not hosts else front_url(draft)
+    return f"{server}{base_path(draft)}/execution/"
 
 
 def _pinned(draft: Draft) -> Settings:

@@ -12,9 +12,9 @@ from typing import Any
 from . import _topology_versions as versions
 from ._topology_dags import take_dag_source
 from ._topology_database import choose_database, database_memory_mb
+from ._topology_load_balancer import choose_load_balancer, front_url
 from ._topology_model import COMPONENTS, DAEMONS, Draft
 from ._topology_sizing import NAMED_SIZES, Machine, auto_slots
-from ._topology_urls import LOOPBACK, web_url
 from ._topology_variables import VARIABLES, convert
 from .airflow_options import adopted_differences, load_options, nearest_options, normalise
 
@@ -158,11 +158,9 @@ def choose_executor(draft: Draft) -> None:
 def choose_web_address(draft: Draft) -> None:
     """Port and address of the web page."""
     draft.port = draft.values["airflow_webserver_port"] or (draft.adopted or {}).get("webserver_port") or 8080
-    hosts = draft.placement["webserver"]
-    address = draft.hosts[hosts[0]].address if hosts else None
     section, option = CONFIG_OF_VARIABLE["airflow_base_url"][draft.line]
     wanted = draft.values["airflow_base_url"] or draft.adopted_settings.get(section, {}).get(option)
-    draft.base_url = (wanted or web_url(address or LOOPBACK[0], draft.port)).rstrip("/")
+    draft.base_url = (wanted or front_url(draft)).rstrip("/")
     draft.base_url_is_given = bool(wanted)
 
 
@@ -189,6 +187,7 @@ STAGES = (
     take_dag_source,
     choose_database,
     choose_executor,
+    choose_load_balancer,
     choose_web_address,
     choose_slots,
 )

@@ -16,6 +16,7 @@ SERVER_URL = re.compile(
     r"[\w+]+://(?:(?P<user>[^:/]*)(?::(?P<password>[^@]*))?@)?"
     r"(?:\[(?P<v6>[^/?]+)\]|(?P<host>[^/:?]*))(?::(?P<port>\d*))?(?:/(?P<name>[^?]*))?(?:\?(?P<query>.*))?"
 )
+WEB_PORT = 80
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -132,4 +133,4 @@ def split_web_url(url: str) -> SplitResult | None:
 
 def web_url(host: str, port: int) -> str:
     """The address of a web page."""
-    return f"http://{bracketed(host)}:{port}"
+    return f"http://{bracketed(host)}" + ("" if port == WEB_PORT else f":{port}")

@@ -17,6 +17,7 @@ from . import _topology_rules_celery as celery_rules
 from . import _topology_rules_dags as dag_rules
 from . import _topology_rules_database as database_rules
 from . import _topology_rules_hosts as host_rules
+from . import _topology_rules_load_balancer as load_balancer_rules
 from . import _topology_rules_mysql as mysql_rules
 from . import _topology_rules_objects as object_rules
 from . import _topology_rules_values as value_rules
@@ -32,7 +33,18 @@ from ._topology_variables import clean_hosts, differing_variables, unknown_varia
 __all__ = ["Host", "Inputs", "SecretStore", "Topology", "TopologyError", "compile_topology"]
 
 Rule = Callable[[Draft], Iterator[str]]
-PARTS = (host_rules, version_rules, database_rules, mysql_rules, celery_rules, value_rules, dag_rules, api_rules, object_rules)
+PARTS = (
+    host_rules,
+    load_balancer_rules,
+    version_rules,
+    database_rules,
+    mysql_rules,
+    celery_rules,
+    value_rules,
+    dag_rules,
+    api_rules,
+    object_rules,
+)
 RULES: tuple[Rule, ...] = tuple(rule for part in PARTS for rule in part.RULES)
 WARNINGS: tuple[Rule, ...] = tuple(rule for part in PARTS for rule in getattr(part, "WARNINGS", ()))
 NOTES: tuple[Rule, ...] = tuple(rule for part in PARTS for rule in getattr(part, "NOTES", ()))

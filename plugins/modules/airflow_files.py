@@ -12,7 +12,7 @@ description:
   - Brings a list of folders, files and links to the wanted content, owner and mode.
   - It exists for speed. A task costs about half a second per host, and so does each item of a loop; an installation has some twenty
     such objects.
-  - With O(unit), it also tells whether a running systemd unit was started before something it reads was last written.
+  - With O(units), it also tells which systemd units were started before something they read was last written.
 author:
   - the updraft.airflow contributors (@updraft-airflow)
 attributes:
@@ -61,11 +61,12 @@ options:
     description: The text of the files that hold secrets, by path. It is shown in no output and no diff.
     type: dict
     default: {}
-  unit:
-    description: A systemd unit that reads O(entries) and O(watch).
-    type: str
+  units:
+    description: Systemd units, each with the paths that it alone reads.
+    type: dict
+    default: {}
   watch:
-    description: Further paths that O(unit) reads. A link counts by its own modification time.
+    description: Paths that all O(units) read. A link counts by its own modification time.
     type: list
     elements: path
     default: []
@@ -90,14 +91,16 @@ changed_paths:
   returned: always
   type: list
   elements: str
-stale:
-  description: Whether O(unit) runs and was started before one of its files was last written, or one of them was written now.
-  returned: when O(unit) is given
-  type: bool
-serving:
-  description: Whether O(unit) runs and starts with the host.
-  returned: when O(unit) is given
-  type: bool
+stale_units:
+  description: Those of O(units) that run and were started before one of their files was last written, or one of them was written now.
+  returned: always
+  type: list
+  elements: str
+idle_units:
+  description: Those of O(units) that do not run, or do not start with the host.
+  returned: always
+  type: list
+  elements: str
 """
 
 import glob
@@ -322,7 +325,7 @@ class Unit:
         if started is None:
             return False
         # systemd gives whole seconds here: a file written in the second of the start counts as read.
-        return bool(changed) or any(os.lstat(path).st_mtime > started + 1 for path in paths if os.path.lexists(path))
+        return any(path in changed or (os.path.lexists(path) and os.lstat(path).st_mtime > started + 1) for path in paths)
 
 
 def look_at(module: AnsibleModule, name: str) -> Unit:
@@ -355,20 +358,22 @@ def main() -> None:
                 },
             },
             "secret_content": {"type": "dict", "default": {}, "no_log": True},
-            "unit": {"type": "str"},
+            "units": {"type": "dict", "default": {}},
             "watch": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
     writer = Writer(module)
     writer.apply_all(module.params["entries"])
-    result: dict[str, Any] = {"changed": bool(writer.changed), "changed_paths": writer.changed, "diff": writer.diffs}
-    if module.params["unit"]:
-        paths = [entry["path"] for entry in module.params["entries"]] + module.params["watch"]
-        unit = look_at(module, module.params["unit"])
-        result["stale"] = unit.is_stale(paths, writer.changed)
-        result["serving"] = unit.started is not None and unit.enabled
-    module.exit_json(**result)
+    watched = module.params["watch"]
+    units = {name: (look_at(module, name), [*paths, *watched]) for name, paths in module.params["units"].items()}
+    module.exit_json(
+        changed=bool(writer.changed),
+        changed_paths=writer.changed,
+        diff=writer.diffs,
+        stale_units=[name for name, (unit, paths) in units.items() if unit.is_stale(paths, writer.changed)],
+        idle_units=[name for name, (unit, _paths) in units.items() if unit.started is None or not unit.enabled],
+    )
 
 
 if __name__ == "__main__":

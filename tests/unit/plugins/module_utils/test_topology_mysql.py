@@ -204,7 +204,7 @@ def test_the_drivers_are_installed_with_airflow() -> None:
 def test_demanded_tls_is_given_to_the_asynchronous_driver_in_a_file(version: str, line: int) -> None:
     inputs = on_mysql(found=mysql_server(), airflow_version=version, airflow_metadata_db_ssl_mode="require")
     found = plan(inputs)
-    assert bool(found["async_arguments"]) is (line == 3)
+    assert bool(found["python_modules"]) is (line == 3)
     told = found["settings"].get("database", {}).get("sql_alchemy_connect_args_async")
     assert told == ("airflow_mysql_tls.connect_args" if line == 3 else None)
 

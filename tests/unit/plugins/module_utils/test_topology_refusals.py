@@ -56,30 +56,51 @@ HOST_CASES = {
         inventory({"h1": "webserver"}, airflow_scheduler_group="blue_scheduler"),
         "Group blue_scheduler has no host: put one into it.",
     ),
-    "load balancer": (
-        inventory({"h1": f"{ALL} load_balancer"}),
-        "A load balancer is not supported by this release: remove the hosts of group airflow_load_balancer.",
-    ),
     "monitoring": (
         inventory({"h1": f"{ALL} monitoring"}),
         "Monitoring is not supported by this release: remove the hosts of group airflow_monitoring.",
     ),
     "two webservers": (
         inventory({"h1": ALL, "h2": "webserver"}),
-        "Group airflow_webserver has 2 hosts (h1, h2), and several webservers are not supported by this release: keep one.",
+        "Group airflow_webserver has 2 hosts (h1, h2) and nothing stands in front of them: put a host into airflow_load_balancer, or set "
+        "airflow_base_url to the address of what does.",
+    ),
+    "an unknown load balancer": (
+        inventory({"h1": ALL, "h2": "webserver", "h3": "load_balancer"}, airflow_load_balancer_engine="traefik"),
+        "airflow_load_balancer_engine is 'traefik': use nginx or haproxy.",
+    ),
+    "two load balancers": (
+        inventory({"h1": ALL, "h2": "load_balancer", "h3": "load_balancer"}),
+        "Group airflow_load_balancer has 2 hosts (h2, h3) and no address that they share: set airflow_load_balancer_address to a free one "
+        "of their network, or keep one host.",
+    ),
+    "three load balancers": (
+        inventory(
+            {"h1": ALL, "h2": "load_balancer", "h3": "load_balancer", "h4": "load_balancer"}, airflow_load_balancer_address="198.18.0.99"
+        ),
+        "Group airflow_load_balancer has 3 hosts (h2, h3, h4), and one address is shared by two at most: keep two.",
+    ),
+    "a shared address for one load balancer": (
+        inventory({"h1": ALL, "h2": "load_balancer"}, airflow_load_balancer_address="198.18.0.99"),
+        "airflow_load_balancer_address is 198.18.0.99, which two load balancers share, and group airflow_load_balancer has 1 host: add "
+        "one, or remove it.",
+    ),
+    "a shared address that is a network": (
+        inventory({"h1": ALL, "h2": "load_balancer", "h3": "load_balancer"}, airflow_load_balancer_address="198.18.0.99/24"),
+        "airflow_load_balancer_address is '198.18.0.99/24': write an IP address without port or network.",
+    ),
+    "a shared address that is a host's own": (
+        inventory({"h1": ALL, "h2": "load_balancer", "h3": "load_balancer"}, airflow_load_balancer_address="198.18.0.2"),
+        "airflow_load_balancer_address is 198.18.0.2, which is h1's own address: choose a free one of their network.",
+    ),
+    "a load balancer on the webserver's port": (
+        inventory({"h1": f"{ALL} load_balancer"}, airflow_load_balancer_port=8080),
+        "airflow_webserver_port is 8080, which airflow_load_balancer_port has on the same host: choose another one.",
     ),
     "two schedulers on SQLite": (
         inventory({"h1": "webserver scheduler", "h2": "scheduler"}),
         "Group airflow_scheduler has 2 hosts (h1, h2), and SQLite has no row locks for several schedulers: keep one, or put a host into "
         "airflow_metadata_db.",
-    ),
-    "two schedulers on PostgreSQL": (
-        inventory({"h1": ALL, "h2": "scheduler"}),
-        "Group airflow_scheduler has 2 hosts (h1, h2), and several schedulers are not supported by this release: keep one.",
-    ),
-    "two DAG processors": (
-        inventory({"h1": f"{ALL} dag_processor", "h2": "dag_processor"}),
-        "Group airflow_dag_processor has 2 hosts (h1, h2), and several DAG processors are not supported by this release: keep one.",
     ),
     "two databases": (
         inventory({"h1": ALL, "h2": "metadata_db"}),

@@ -82,7 +82,7 @@ def test_addresses_of_others(url: str, expected: tuple[str, str, str, int | None
 
 def test_web_addresses() -> None:
     assert web_url("::1", 8080) == "http://[::1]:8080"
-    assert web_url("h", 80) == "http://h:80"
+    assert web_url("h", 80) == "http://h"
 
 
 @pytest.mark.parametrize("url", ["airflow.example.org", "ftp://x", "http://", "http://[half:80", ""])

@@ -1,0 +1,39 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is not the same on all hosts of an installation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+SUBJECTS = {
+    "packages": ("another version of Airflow, its providers or Celery", "remove {host}'s virtual environment and run this playbook again"),
+    "configuration": ("another airflow.cfg", "run this playbook for all hosts"),
+    "fernet_key": ("another Fernet key", "run this playbook for all hosts"),
+    "secret_key": ("another secret key", "run this playbook for all hosts"),
+    "jwt_secret": ("another key for tokens", "run this playbook for all hosts"),
+    "dags": ("other DAGs", "make the folders equal, or set airflow_dags, which does"),
+}
+
+
+def differences(fingerprints: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """A sentence for each thing in which a host differs from the first one that has it."""
+    first: dict[str, tuple[str, str]] = {}
+    found = []
+    for host, fingerprint in fingerprints.items():
+        for name, value in fingerprint.items():
+            other, expected = first.setdefault(name, (host, value))
+            if value != expected:
+                what, advice = SUBJECTS.get(name, (f"another {name}", "run this playbook for all hosts"))
+                found.append(f"{host} has {what} than {other}, and no daemon was started: {advice.format(host=host)}.")
+    return found
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Filters by name."""
+        return {"differences": differences}

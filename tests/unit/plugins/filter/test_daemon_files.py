@@ -1,0 +1,52 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of daemons, and what differs between hosts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.updraft.airflow.plugins.filter.daemon_files import daemon_files, daemon_reads, daemon_secrets
+from ansible_collections.updraft.airflow.plugins.filter.differences import differences
+
+PLAN: dict[str, Any] = {
+    "paths": {"config_dir": "/etc/airflow"},
+    "daemons": [
+        {"unit": "airflow-worker", "component": "worker", "environment": {"KEY": "unspoken"}},
+        {"unit": "airflow-worker@reports", "component": "worker", "environment": {"KEY": "unspoken"}},
+    ],
+}
+
+
+def test_units_have_their_own_file_and_one_environment() -> None:
+    entries = daemon_files(PLAN, "\n[Unit]\none\n\n\x1e\n[Unit]\ntwo\n\x1e\n")
+    assert [(entry["path"], entry.get("content"), entry["mode"]) for entry in entries] == [
+        ("/etc/airflow/worker.env", None, "0600"),
+        ("/etc/systemd/system/airflow-worker.service", "[Unit]\none\n", "0644"),
+        ("/etc/systemd/system/airflow-worker@reports.service", "[Unit]\ntwo\n", "0644"),
+    ]
+    assert daemon_secrets(PLAN) == {"/etc/airflow/worker.env": 'KEY="unspoken"\n'}
+    assert daemon_reads(PLAN)["airflow-worker@reports.service"] == [
+        "/etc/systemd/system/airflow-worker@reports.service",
+        "/etc/airflow/worker.env",
+    ]
+
+
+def test_a_unit_too_few_is_an_error() -> None:
+    with pytest.raises(AnsibleFilterError, match="1 units for 2 daemons"):
+        daemon_files(PLAN, "[Unit]\n\x1e\n")
+
+
+def test_hosts_that_agree_say_nothing() -> None:
+    assert differences({"m1": {"packages": "a", "jwt_secret": "b"}, "lb": {}, "w1": {"packages": "a"}}) == []
+
+
+def test_each_difference_is_a_sentence() -> None:
+    assert differences({"m1": {"packages": "a"}, "m2": {"packages": "a", "dags": "c"}, "w1": {"packages": "b", "dags": "d"}}) == [
+        "w1 has another version of Airflow, its providers or Celery than m1, and no daemon was started: remove w1's virtual environment "
+        "and run this playbook again.",
+        "w1 has other DAGs than m2, and no daemon was started: make the folders equal, or set airflow_dags, which does.",
+    ]
