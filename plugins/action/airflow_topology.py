@@ -22,6 +22,7 @@ ROLES = os.path.normpath(os.path.join(os.path.dirname(__file__), "..", "..", "ro
 PREFIX = "airflow_"
 DEFAULT_GROUP = "airflow"
 HOST_INFO = "__airflow_host"
+OTHER_HOSTS = "__airflow_other_hosts"
 DAG_SOURCE = "__airflow_dag_source"
 
 
@@ -81,17 +82,19 @@ class ActionModule(ActionBase):
         # What the play sets is no host's own: it holds for all of them, before or over their inventory's word as it does here.
         under = {**self._defaults(), **{name: value for name, value in own.items() if name not in inventory}}
         over = {name: value for name, value in own.items() if name in inventory and inventory[name] != value}
+        others = {str(found["item"]): found for found in (task_vars.get(OTHER_HOSTS) or {}).get("results", [])}
         hosts = {}
         for name in self._members(groups, own):
             variables = own if name == current else {**self._inventory_variables(hostvars[name]), **over}
-            hosts[name] = self._host(name, {**under, **variables}, hostvars[name])
+            found = others.get(name) or hostvars[name].get(HOST_INFO, {})
+            hosts[name] = self._host(name, {**under, **variables}, hostvars[name].get("ansible_facts", {}), found)
+        limited = [name for name in hosts if name not in others] if others else None
         dags = (task_vars.get(DAG_SOURCE) or {}).get("dags")
-        return Inputs(hosts, groups, os.path.join(ROLES, "common", "files"), known_names(), dags)
+        return Inputs(hosts, groups, os.path.join(ROLES, "common", "files"), known_names(), dags, limited)
 
     @staticmethod
-    def _host(name: str, variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> Host:
-        found = hostvars.get(HOST_INFO, {})
-        return Host(name, variables, hostvars.get("ansible_facts", {}), found.get("airflow_host"), found.get("msg"))
+    def _host(name: str, variables: Mapping[str, Any], facts: Mapping[str, Any], found: Mapping[str, Any]) -> Host:
+        return Host(name, variables, facts, found.get("airflow_host"), found.get("msg"))
 
     @staticmethod
     def _inventory_variables(hostvars: Mapping[str, Any]) -> dict[str, Any]:

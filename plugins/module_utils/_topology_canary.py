@@ -33,7 +33,8 @@ def api_plan(draft: Draft, name: str) -> dict[str, Any] | None:
 
 def canary_plan(draft: Draft, name: str, units: Sequence[str]) -> dict[str, Any] | None:
     """What a host with these units contributes; None where there is no canary, or no daemon."""
-    if not has_canary(draft) or not units:
+    webserver = draft.placement["webserver"][:1]
+    if not has_canary(draft) or not units or not set(webserver) <= set(draft.inputs.limited or webserver):
         return None
     folder = canary_folder(draft.home)
     parallelism = number_setting(draft.settings, "core", "parallelism", DEFAULT_PARALLELISM)

@@ -41,6 +41,7 @@ def database_plan(draft: Draft, name: str) -> dict[str, Any] | None:
         "url": found.url,
         "async_url": found.async_url if draft.line >= 3 else None,
         "on_this_host": name in draft.groups["metadata_db"],
+        "server": server.name if server else None,
         "max_connections": limit,
         **(_server(draft, database, server, limit) if server else NO_SERVER),
     }

@@ -74,6 +74,8 @@ class Inputs:
     """Further variables that roles of the collection define."""
     dags: Mapping[str, Any] | None = None
     """What the source of the DAGs holds now, or `findings` why it cannot be said; None: it was not asked."""
+    limited: Sequence[str] | None = None
+    """The hosts of this run when it is limited to some of them."""
 
 
 @dataclass

@@ -92,6 +92,7 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
         "load_balancer": load_balancer_plan(draft, name, base_path(draft)),
         "is_main": name == draft.main_host,
         "airflow_hosts": draft.airflow_hosts,
+        "is_limited": draft.inputs.limited is not None,
         "compared_dags": folders(draft)["dags"] if has_unmanaged_dags(draft, name) else None,
         "webserver_config": (draft.adopted or {}).get("webserver_config_content"),
         "database": database,

@@ -25,7 +25,7 @@ def hosts_are_read(draft: Draft) -> Iterator[str]:
         if host.info is None and host.failure:
             yield f"{name} could not be looked at: {host.failure.rstrip('.')}."
         elif host.info is None or not host.facts:
-            yield f"{name} was not read in this run: it must be reachable, and the run must not be limited to other hosts."
+            yield f"{name} was not read in this run: it must be reachable, for what one host gets depends on all of them."
 
 
 def groups_are_inside(draft: Draft) -> Iterator[str]:

@@ -9,7 +9,7 @@ Pure Python: no host is touched, nothing of Ansible is imported, no file is writ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from . import _topology_rules_api as api_rules
@@ -17,6 +17,7 @@ from . import _topology_rules_celery as celery_rules
 from . import _topology_rules_dags as dag_rules
 from . import _topology_rules_database as database_rules
 from . import _topology_rules_hosts as host_rules
+from . import _topology_rules_limit as limit_rules
 from . import _topology_rules_load_balancer as load_balancer_rules
 from . import _topology_rules_mysql as mysql_rules
 from . import _topology_rules_objects as object_rules
@@ -35,6 +36,7 @@ __all__ = ["Host", "Inputs", "SecretStore", "Topology", "TopologyError", "compil
 Rule = Callable[[Draft], Iterator[str]]
 PARTS = (
     host_rules,
+    limit_rules,
     load_balancer_rules,
     version_rules,
     database_rules,
@@ -71,7 +73,7 @@ def compile_topology(inputs: Inputs, store: SecretStore) -> Topology:
         raise TopologyError(["The installation has no hosts: put hosts into airflow_webserver and airflow_scheduler, children of airflow."])
     hosts, findings = clean_hosts(inputs.hosts)
     findings += [*unknown_variables(hosts.values(), inputs.known_names), *unsupported_variables(hosts), *differing_variables(hosts)]
-    draft = Draft(Inputs(hosts, inputs.groups, inputs.files_dir, inputs.known_names, inputs.dags))
+    draft = Draft(replace(inputs, hosts=hosts))
     derive(draft)
     derive_celery(draft)
     choose_settings(draft)

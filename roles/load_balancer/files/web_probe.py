@@ -40,6 +40,7 @@ FAILURES_UNTIL_OUT = 2
 """One slow answer is no reason: with a second between them, a server that hangs is out after 5 seconds at the latest."""
 
 PATIENCE_SECONDS = 60.0
+MOST_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ class Watch:
         """The names of those that are out."""
         for server, answers in zip(self.servers, pool.map(lambda one: one.answers(self.path), self.servers)):
             self.failures[server.name] = 0 if answers else self.failures.get(server.name, 0) + 1
-        return {name for name, count in self.failures.items() if count >= FAILURES_UNTIL_OUT}
+        return {server.name for server in self.servers if self.failures[server.name] >= FAILURES_UNTIL_OUT}
 
 
 def read_settings(path: Path = SETTINGS) -> tuple[list[Server], str]:
@@ -170,17 +171,17 @@ def read_settings(path: Path = SETTINGS) -> tuple[list[Server], str]:
 
 
 def watch(nginx: Nginx) -> None:
-    """Ask for ever."""
-    servers, path = read_settings()
-    watcher = Watch(servers, path)
-    with ThreadPoolExecutor(max_workers=max(1, len(servers))) as pool:
+    """Ask for ever. The settings are read each time, for servers may be added."""
+    watcher = Watch(*read_settings())
+    with ThreadPoolExecutor(max_workers=MOST_AT_ONCE) as pool:
         before: set[str] = set()
         while True:
+            watcher.servers, watcher.path = read_settings()
             out = watcher.ask(pool)
             for name in sorted(out ^ before):
                 print(f"{name} {'does not answer: it gets no requests' if name in out else 'answers'}", flush=True)
             before = out
-            if nginx.write(servers, out | nginx.drained_names()):
+            if nginx.write(watcher.servers, out | nginx.drained_names()):
                 nginx.reload()
             time.sleep(PAUSE_SECONDS)
 

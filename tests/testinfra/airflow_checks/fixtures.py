@@ -10,12 +10,13 @@ import os
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import testinfra
 
 from . import api, hosts, pages, playbook, secrets
 
@@ -147,13 +148,26 @@ def published_url(container: str) -> str:
 def installation_on(host: Any) -> Installation:
     """The installation on a host of testinfra's."""
     name = host.backend.get_hostname()
-    return Installation(host, name, host.ansible.get_variables(), published_url(name), inventory_dir())
+    variables = host.ansible.get_variables()
+    return Installation(host, name, variables, variables.get("test_base_url") or published_url(name), inventory_dir())
 
 
 @pytest.fixture
 def installation(host: Any) -> Installation:
     """The installation on the host under test."""
     return installation_on(host)
+
+
+@pytest.fixture
+def group(host: Any) -> Callable[[str], dict[str, Any]]:
+    """The hosts of a group of the inventory, by name, as testinfra's hosts."""
+    inventory = os.environ["MOLECULE_INVENTORY_FILE"]
+
+    def find(name: str) -> dict[str, Any]:
+        found = testinfra.get_hosts([f"ansible://{name}"], ansible_inventory=str(Path(inventory).parent))
+        return {each.backend.get_hostname(): each for each in found}
+
+    return find
 
 
 @pytest.fixture

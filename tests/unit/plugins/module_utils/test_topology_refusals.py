@@ -121,7 +121,7 @@ HOST_CASES = {
     ),
     "a host that was not read": (
         inventory({"h1": ALL, "h2": "triggerer"}, details={"h2": Host("h2", {}, {}, None)}),
-        "h2 was not read in this run: it must be reachable, and the run must not be limited to other hosts.",
+        "h2 was not read in this run: it must be reachable, for what one host gets depends on all of them.",
     ),
     "a host that could not be looked at": (
         inventory(
