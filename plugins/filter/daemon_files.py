@@ -48,9 +48,23 @@ def daemon_reads(plan: Mapping[str, Any]) -> dict[str, list[str]]:
     return {f"{daemon['unit']}.service": [unit_path(daemon), environment_path(plan, daemon)] for daemon in plan["daemons"]}
 
 
+def component_files(plan: Mapping[str, Any], component: str) -> list[dict[str, str]]:
+    """Entries for airflow_files that remove what a component has on a host; with the last one everything that holds a secret goes."""
+    leaving = [daemon for daemon in plan["daemons"] if daemon["component"] == component]
+    paths = [unit_path(daemon) for daemon in leaving] + [environment_path(plan, daemon) for daemon in leaving[:1]]
+    if len(leaving) == len(plan["daemons"]):
+        paths += [f"{plan['paths']['config_dir']}/{name}" for name in ("cli.env", "webserver_config.py", "installation.json")]
+    return [{"path": path, "state": "absent"} for path in paths]
+
+
 class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Filters by name."""
-        return {"daemon_files": daemon_files, "daemon_secrets": daemon_secrets, "daemon_reads": daemon_reads}
+        return {
+            "daemon_files": daemon_files,
+            "daemon_secrets": daemon_secrets,
+            "daemon_reads": daemon_reads,
+            "component_files": component_files,
+        }

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ._topology_database import database_memory_mb
@@ -107,6 +107,13 @@ def _worker(draft: Draft, instance: str, options: Mapping[str, Any], share: int,
 def _host_slots(draft: Draft, name: str) -> int:
     size = draft.variable(name, "airflow_size")
     return NAMED_SIZES.get(size) or auto_slots(Machine.of(draft.hosts[name].facts), database_memory_mb(draft, name))
+
+
+def queues_only_on(draft: Draft, hosts: Sequence[str]) -> list[str]:
+    """The queues that no worker of another host serves."""
+    served = {name: {queue for worker in workers for queue in worker.queues} for name, workers in draft.workers.items()}
+    elsewhere = {queue for name, queues in served.items() if name not in hosts for queue in queues}
+    return sorted({queue for name in hosts for queue in served.get(name, ())} - elsewhere)
 
 
 def most_tasks(worker: Worker) -> int:

@@ -16,6 +16,9 @@ from ._topology_database import candidate_clusters, is_alone, present_settings, 
 from ._topology_model import Database, Draft, Host
 from ._topology_stages import number_setting
 
+WORKER_GROWTH = 2
+"""Workers are added while everything runs, and another number of connections takes a restart of the server: it is made for twice as many."""
+
 RESULT_READERS = 16
 """Processes of a scheduler that look for results; Airflow starts one less than there are cores."""
 
@@ -113,7 +116,7 @@ def _celery_connections(draft: Draft) -> int:
     """Connections of Celery's workers: each process has one to the results; on 2.x each task has two to the metadata."""
     if not draft.uses_celery:
         return 0
-    tasks = sum(most_tasks(worker) for workers in draft.workers.values() for worker in workers)
+    tasks = WORKER_GROWTH * sum(most_tasks(worker) for workers in draft.workers.values() for worker in workers)
     results = tasks + len(draft.placement["scheduler"]) * RESULT_READERS if draft.results is not None else 0
     return results + (2 * tasks if draft.line < 3 else 0)
 

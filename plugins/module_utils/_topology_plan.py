@@ -13,7 +13,7 @@ from . import _topology_urls as urls
 from . import _topology_versions as versions
 from ._topology_broker import broker_plan
 from ._topology_canary import api_plan, canary_plan
-from ._topology_celery import worker_user
+from ._topology_celery import queues_only_on, worker_user
 from ._topology_connections import connections
 from ._topology_daemons import cli_environment, daemons_of, service_user, task_group, unit_name, worker_bundle_storage
 from ._topology_dags import (
@@ -92,6 +92,7 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
         "load_balancer": load_balancer_plan(draft, name, base_path(draft)),
         "is_main": name == draft.main_host,
         "airflow_hosts": draft.airflow_hosts,
+        "queues_only_here": queues_only_on(draft, draft.inputs.limited or draft.airflow_hosts),
         "is_limited": draft.inputs.limited is not None,
         "compared_dags": folders(draft)["dags"] if has_unmanaged_dags(draft, name) else None,
         "webserver_config": (draft.adopted or {}).get("webserver_config_content"),

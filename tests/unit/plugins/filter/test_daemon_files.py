@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.updraft.airflow.plugins.filter.daemon_files import daemon_files, daemon_reads, daemon_secrets
+from ansible_collections.updraft.airflow.plugins.filter.daemon_files import component_files, daemon_files, daemon_reads, daemon_secrets
 from ansible_collections.updraft.airflow.plugins.filter.differences import differences
 
 PLAN: dict[str, Any] = {
@@ -33,6 +33,20 @@ def test_units_have_their_own_file_and_one_environment() -> None:
         "/etc/systemd/system/airflow-worker@reports.service",
         "/etc/airflow/worker.env",
     ]
+
+
+def test_the_last_component_takes_every_secret_along() -> None:
+    removed = [entry["path"] for entry in component_files(PLAN, "worker")]
+    assert removed == [
+        "/etc/systemd/system/airflow-worker.service",
+        "/etc/systemd/system/airflow-worker@reports.service",
+        "/etc/airflow/worker.env",
+        "/etc/airflow/cli.env",
+        "/etc/airflow/webserver_config.py",
+        "/etc/airflow/installation.json",
+    ]
+    beside = {**PLAN, "daemons": [*PLAN["daemons"], {"unit": "airflow-scheduler", "component": "scheduler", "environment": {}}]}
+    assert [entry["path"] for entry in component_files(beside, "worker")] == removed[:3]
 
 
 def test_a_unit_too_few_is_an_error() -> None:
