@@ -17,7 +17,7 @@ from ._topology_model import Database, Draft, Host
 from ._topology_stages import number_setting
 
 WORKER_GROWTH = 2
-"""Workers are added while everything runs, and another number of connections takes a restart of the server: it is made for twice as many."""
+"""Workers are added while everything runs, and another number of connections takes a restart of the server: it is for twice as many."""
 
 RESULT_READERS = 16
 """Processes of a scheduler that look for results; Airflow starts one less than there are cores."""
