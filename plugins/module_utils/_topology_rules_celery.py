@@ -270,6 +270,19 @@ def broker_without_password(draft: Draft) -> Iterator[str]:
         )
 
 
+def management_of_nothing(draft: Draft) -> Iterator[str]:
+    """Warnings: a plugin that there is no server for."""
+    broker = draft.broker
+    if not draft.values["airflow_broker_management"] or broker is None:
+        return
+    if broker.engine != "rabbitmq":
+        yield f"airflow_broker_management is true and the broker is {broker.engine}: only RabbitMQ has that plugin, and nothing is done."
+    elif not broker.managed:
+        yield (
+            f"airflow_broker_management is true and the RabbitMQ at {broker.host} is not managed here: its plugins are left as they are."
+        )
+
+
 def tasks_change_their_user(draft: Draft) -> Iterator[str]:
     """Notes: what tasks read in their user's home."""
     for name in draft.workers:
@@ -303,5 +316,5 @@ RULES = (
     flower_needs_celery,
     flower_login_is_plain,
 )
-WARNINGS = (broker_without_celery, broker_without_password)
+WARNINGS = (broker_without_celery, broker_without_password, management_of_nothing)
 NOTES = (tasks_change_their_user,)
