@@ -26,7 +26,7 @@ from ._topology_mysql import ASYNC_ARGUMENTS_MODULE
 from ._topology_objects import objects_plan
 from ._topology_rules_versions import find_python, move_host, moves, source_environment_version, source_python
 from ._topology_secrets import needs_admin
-from ._topology_settings import CONFIG_DIR, folders
+from ._topology_settings import CONFIG_DIR, QUORUM_MODULE, folders
 from ._topology_stages import lock_parts, source_version
 from .airflow_options import environment_name
 
@@ -126,6 +126,7 @@ def _paths(draft: Draft) -> dict[str, str]:
         # SQLite writes files beside the database: its folder belongs to Airflow's user.
         "metadata": f"{base}/metadata",
         "async_arguments": f"{base}/config/{ASYNC_ARGUMENTS_MODULE}.py",
+        "celery_quorum": f"{base}/config/{QUORUM_MODULE}.py",
     }
 
 
