@@ -69,7 +69,7 @@ def _node(draft: Draft, broker: Broker, name: str) -> dict[str, Any]:
     """
     wanted = node_name(broker.nodes[name]) if broker.is_cluster else ""
     present = next((server.get("node", "") for server in _servers(draft, name, "rabbitmq") if server["own"]), None)
-    addresses = _listen_addresses(draft, name) if broker.is_cluster else [EVERYWHERE]
+    addresses = _listen_addresses(draft, name) if broker.is_cluster else ["127.0.0.1"]
     return {
         "name": wanted,
         "cookie": broker.cookie,
