@@ -22,6 +22,7 @@ RESULT_BACKENDS = ("database", "redis")
 QUEUE_NAME = r"[A-Za-z0-9_.-]+"
 INSTANCE_NAME = r"[A-Za-z0-9_-]+"
 BROKER_NAME = r"[A-Za-z0-9_.-]+"
+COOKIE = r"[A-Za-z0-9_.-]{20,200}"
 USER_NAME = r"[a-z_][a-z0-9_-]{0,31}"
 LAST_REDIS_DATABASE = 15
 
@@ -130,6 +131,13 @@ def cluster_queues_are_quorum_queues(draft: Draft) -> Iterator[str]:
             "airflow_config sets [celery] extra_celery_config, which for a cluster of brokers must hold "
             f"{wanted}: add that, or leave the option out."
         )
+
+
+def cookie_is_plain(draft: Draft) -> Iterator[str]:
+    """Erlang reads it as one word."""
+    cookie = draft.values["airflow_broker_cookie"]
+    if cookie and not re.fullmatch(COOKIE, cookie):
+        yield "airflow_broker_cookie is one word of 20 to 200 letters, digits and . _ -: choose another one, or leave it out."
 
 
 def cluster_workers_have_a_fixed_size(draft: Draft) -> Iterator[str]:
@@ -364,6 +372,7 @@ RULES = (
     cluster_has_addresses,
     cluster_has_one_release,
     cluster_queues_are_quorum_queues,
+    cookie_is_plain,
     cluster_workers_have_a_fixed_size,
     broker_is_nobody_elses,
     broker_host_is_plain,

@@ -55,7 +55,7 @@ def _rabbitmq(root: str) -> dict[str, Any]:
     own = _exists(root, "/etc/rabbitmq/conf.d/50-airflow.conf")
     name = RABBITMQ_NODE.search(_read(os.path.join(root, "etc/rabbitmq/rabbitmq-env.conf")))
     node = name[1].decode(errors="replace") if name else ""
-    cookie = _read(os.path.join(root, "var/lib/rabbitmq/.erlang.cookie")).decode(errors="replace") if own and node else ""
+    cookie = _read(os.path.join(root, "var/lib/rabbitmq/.erlang.cookie")).decode(errors="replace").strip() if own and node else ""
     found = {"engine": "rabbitmq", "title": "RabbitMQ", "config": config, "own": own, "used": used}
     return {**found, "node": node, "cookie": cookie}
 

@@ -155,6 +155,8 @@ def test_one_server_stays_as_it_was() -> None:
     inputs = cluster(hosts={"h1": "webserver scheduler metadata_db", "h2": "worker broker"})
     broker = plan(inputs, "h2", STORE)["broker"]
     assert (broker["is_cluster"], broker["vhost"], broker["node"]["name"]) == (False, "airflow", "")
+    # It needs no other node: its commands and Erlang's port mapper answer on loopback alone.
+    assert broker["node"]["erlang_addresses"] == ["127.0.0.1"]
     assert broker["definitions"]["vhosts"] == [{"name": "airflow"}]
     assert "policies" not in broker["definitions"]
     settings = plan(inputs, "h1", STORE)["settings"]
@@ -245,6 +247,10 @@ CASES: dict[str, tuple[Inputs, str]] = {
         cluster(airflow_config={"celery": {"extra_celery_config": '{"worker_max_tasks_per_child": 5}'}}),
         f"airflow_config sets [celery] extra_celery_config, which for a cluster of brokers must hold {QUORUM}: add that, or leave the "
         "option out.",
+    ),
+    "a cookie of two words": (
+        cluster(airflow_broker_cookie="two words that are long enough"),
+        "airflow_broker_cookie is one word of 20 to 200 letters, digits and . _ -: choose another one, or leave it out.",
     ),
     "a worker that grows": (
         cluster({"h5": host("h5", airflow_worker_autoscale="8,2")}),
