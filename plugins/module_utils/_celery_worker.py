@@ -22,12 +22,13 @@ def queues_of(broker_url: str, node: str) -> set[str]:
         from celery import Celery
     except ImportError:
         raise WorkerError("this Python has no package celery, with which a worker is asked") from None
-    # A connection that is refused is told at once: whoever waits asks again.
+    # A connection that is refused is told at once: whoever waits asks again. Of a cluster each node is asked once.
+    nodes = broker_url.count(";") + 1
     app = Celery(broker=broker_url, set_as_current=False)
     app.conf.update(broker_connection_timeout=ANSWER_SECONDS, broker_transport_options={"socket_timeout": ANSWER_SECONDS, "max_retries": 1})
     try:
         with closing(app.connection_for_write()) as connection:
-            connection.ensure_connection(max_retries=1, timeout=ANSWER_SECONDS)
+            connection.ensure_connection(max_retries=nodes, timeout=nodes * ANSWER_SECONDS)
             found = app.control.inspect(destination=[node], timeout=ANSWER_SECONDS, connection=connection).active_queues()
     except Exception as error:
         # The text of an error may quote the address, password and all.

@@ -107,8 +107,10 @@ def hand_back(broker_url: str, database_url: str, queues: Iterable[str]) -> Hand
         with engine.connect() as connection:
             names = sorted({*queues, *(str(row[0]) for row in connection.execute(text(QUEUES)))})
         try:
+            # Of a cluster each node is asked once.
+            nodes = broker_url.count(";") + 1
             with closing(Connection(broker_url, connect_timeout=ANSWER_SECONDS)) as broker:
-                broker.ensure_connection(max_retries=1, timeout=ANSWER_SECONDS)
+                broker.ensure_connection(max_retries=nodes, timeout=nodes * ANSWER_SECONDS)
                 tasks, left = _empty(broker, names, engine)
         except SQLAlchemyError:
             raise

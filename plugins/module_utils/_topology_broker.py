@@ -9,11 +9,15 @@ import base64
 import hashlib
 from typing import Any
 
-from ._topology_celery import broker_is_alone, broker_url
+from ._topology_celery import broker_is_alone, broker_url, node_name
 from ._topology_model import Broker, Draft
 
 MILLISECONDS = 1000
 SALT_BYTES = 4
+EVERYWHERE = "0.0.0.0"
+MOST_DELIVERIES = 1_000_000
+"""RabbitMQ 4 drops a message of a quorum queue that was handed out 20 times, and so a task whose workers are often restarted. 3.10 knows no
+word for `without limit`."""
 
 
 def broker_plan(draft: Draft, name: str) -> dict[str, Any] | None:
@@ -25,17 +29,19 @@ def broker_plan(draft: Draft, name: str) -> dict[str, Any] | None:
     return {
         "engine": broker.engine,
         "managed": broker.managed,
+        "is_cluster": broker.is_cluster,
         "host": broker.host,
         "port": broker.port,
         "vhost": broker.vhost,
         "user": broker.user,
         "password": broker.password,
-        "url": broker_url(draft),
+        "url": broker_url(draft, name),
         "on_this_host": name in group,
         "is_used_here": name in draft.celery_hosts,
         "is_new_here": not any(server["own"] for server in _servers(draft, name, broker.engine)),
-        "listen_addresses": _listen_addresses(draft, group[0]) if broker.managed and group else [],
+        "listen_addresses": _listen_addresses(draft, name if name in group else group[0]) if broker.managed and group else [],
         "redis_users": _redis_users(broker) if broker.engine == "redis" else [],
+        "node": _node(draft, broker, name) if broker.engine == "rabbitmq" and name in group else None,
         "definitions": _rabbitmq_definitions(broker) if broker.engine == "rabbitmq" else {},
         "management": draft.values["airflow_broker_management"],
         "consumer_timeout_ms": draft.values["airflow_longest_task_seconds"] * MILLISECONDS,
@@ -52,7 +58,27 @@ def _listen_addresses(draft: Draft, server: str) -> list[str]:
         return ["127.0.0.1"]
     host = draft.hosts[server]
     # An advertised address may be another host's that forwards to this one: only the own one can be listened on.
-    return ["127.0.0.1", str(host.address)] if host.address == host.default_address else ["0.0.0.0"]
+    return ["127.0.0.1", str(host.address)] if host.address == host.default_address else [EVERYWHERE]
+
+
+def _node(draft: Draft, broker: Broker, name: str) -> dict[str, Any]:
+    """A host's node of RabbitMQ, and the others of its cluster.
+
+    In a cluster it is called by its address, so that no name has to be resolved. What a node holds is in a folder of its name: with another
+    one it starts empty, and finds what it held when it gets the old name back.
+    """
+    wanted = node_name(broker.nodes[name]) if broker.is_cluster else ""
+    present = next((server.get("node", "") for server in _servers(draft, name, "rabbitmq") if server["own"]), None)
+    addresses = _listen_addresses(draft, name) if broker.is_cluster else ["127.0.0.1"]
+    return {
+        "name": wanted,
+        "cookie": broker.cookie,
+        # The package starts a node of the host's name.
+        "is_renamed": (present or "") != wanted,
+        "cluster": {host: node_name(address) for host, address in broker.nodes.items()},
+        # Erlang's port mapper answers its own host on the first one; nodes and commands reach each other on the last one.
+        "erlang_addresses": [] if EVERYWHERE in addresses else addresses,
+    }
 
 
 def _redis_users(broker: Broker) -> list[str]:
@@ -68,7 +94,7 @@ def _rabbitmq_definitions(broker: Broker) -> dict[str, Any]:
     """What RabbitMQ reads at its start: the virtual host, and the user with all rights there and none elsewhere."""
     everything = {"configure": ".*", "write": ".*", "read": ".*"}
     return {
-        "vhosts": [{"name": broker.vhost}],
+        "vhosts": [{"name": broker.vhost, **({"metadata": {"default_queue_type": "quorum"}} if broker.is_cluster else {})}],
         "users": [
             {
                 "name": broker.user,
@@ -78,7 +104,13 @@ def _rabbitmq_definitions(broker: Broker) -> dict[str, Any]:
             }
         ],
         "permissions": [{"user": broker.user, "vhost": broker.vhost, **everything}],
+        **({"policies": [_policy(broker)]} if broker.is_cluster else {}),
     }
+
+
+def _policy(broker: Broker) -> dict[str, Any]:
+    definition = {"delivery-limit": MOST_DELIVERIES}
+    return {"vhost": broker.vhost, "name": "airflow", "pattern": ".*", "apply-to": "queues", "priority": 0, "definition": definition}
 
 
 def _rabbitmq_digest(user: str, password: str) -> str:

@@ -12,11 +12,17 @@ from ._topology_database import database_memory_mb
 from ._topology_model import Broker, Draft, Host, Results, Worker
 from ._topology_sizing import NAMED_SIZES, Machine, auto_slots
 from ._topology_stages import setting
-from ._topology_urls import LOOPBACK, amqp_url, redis_url
+from ._topology_urls import LOOPBACK, URL_SEPARATOR, amqp_url, redis_url
 
 BROKER_PORTS = {"redis": 6379, "rabbitmq": 5672}
 BROKER_VHOSTS = {"redis": "0", "rabbitmq": "airflow"}
 """Redis numbers its databases, RabbitMQ names its virtual hosts."""
+
+CLUSTER_ENGINE = "rabbitmq"
+CLUSTER_SIZE = 3
+CLUSTER_VHOST = "airflow-quorum"
+"""A queue keeps its type, and one of another type under the same name is refused: the quorum queues of a cluster have a virtual host of
+their own, so that from one server to a cluster and back is a change of the broker."""
 
 BROKER_DEFAULT_USERS = {"redis": "", "rabbitmq": "airflow"}
 """Redis has a default user that a password alone logs in as."""
@@ -39,13 +45,15 @@ def choose_broker(draft: Draft) -> None:
     managed = values["airflow_broker_managed"]
     if managed is None:
         managed = bool(group) and not values["airflow_broker_host"]
+    is_cluster = managed and engine == CLUSTER_ENGINE and len(group) == CLUSTER_SIZE
     draft.broker = Broker(
         engine=engine,
         managed=managed,
         host=values["airflow_broker_host"] or group_address(draft),
         port=values["airflow_broker_port"] or BROKER_PORTS.get(engine, 0),
-        vhost=values["airflow_broker_vhost"] or BROKER_VHOSTS.get(engine, ""),
+        vhost=values["airflow_broker_vhost"] or (CLUSTER_VHOST if is_cluster else BROKER_VHOSTS.get(engine, "")),
         user=values["airflow_broker_user"] or BROKER_DEFAULT_USERS.get(engine, ""),
+        nodes={name: draft.hosts[name].address or name for name in group} if is_cluster else {},
     )
 
 
@@ -57,9 +65,15 @@ def group_address(draft: Draft) -> str:
     return draft.hosts[group[0]].address or group[0]
 
 
+def node_name(address: str) -> str:
+    """What a node of a cluster is called."""
+    return f"rabbit@{address}"
+
+
 def broker_is_alone(draft: Draft) -> bool:
     """Whether everything that reaches the broker is on its own host."""
-    return set(draft.celery_hosts) <= set(draft.groups["broker"][:1])
+    group = draft.groups["broker"]
+    return len(group) < CLUSTER_SIZE and set(draft.celery_hosts) <= set(group[:1])
 
 
 def choose_results(draft: Draft) -> None:
@@ -122,13 +136,24 @@ def most_tasks(worker: Worker) -> int:
     return int(most) if most.isdigit() else worker.concurrency
 
 
-def broker_url(draft: Draft) -> str:
-    """The address of the queues, empty without a broker."""
+def broker_url(draft: Draft, name: str) -> str:
+    """The address of the queues as a host uses it, empty without a broker. The nodes of a cluster are alternatives to each other."""
     broker = draft.broker
     if broker is None:
         return ""
     make = amqp_url if broker.engine == "rabbitmq" else redis_url
-    return make(broker.user, broker.password, broker.host, broker.port, broker.vhost)
+    hosts = _nodes_in_order(draft, broker, name) or [broker.host]
+    return URL_SEPARATOR.join(make(broker.user, broker.password, host, broker.port, broker.vhost) for host in hosts)
+
+
+def _nodes_in_order(draft: Draft, broker: Broker, name: str) -> list[str]:
+    """The own node first; hosts without one begin with another each, so that their connections are spread."""
+    nodes = list(broker.nodes.values())
+    if not nodes:
+        return []
+    others = [host for host in draft.hosts if host not in broker.nodes]
+    first = list(broker.nodes).index(name) if name in broker.nodes else others.index(name) % len(nodes)
+    return nodes[first:] + nodes[:first]
 
 
 def redis_results_url(draft: Draft) -> str:

@@ -126,6 +126,9 @@ def _worker(draft: Draft, host: Host, worker: Worker) -> dict[str, Any]:
     arguments += ["--pid", f"/run/{unit}/worker.pid"]
     if worker.autoscale:
         arguments += ["--autoscale", worker.autoscale]
+    if draft.broker is not None and draft.broker.is_cluster:
+        # What workers tell each other Airflow does not need, and each of them would wait for it when it goes to another node.
+        arguments += ["--without-mingle", "--without-gossip"]
     if worker.instance:
         # systemd reads a single % as the start of a specifier.
         arguments += ["--celery-hostname", f"{worker.instance}@%%h"]
@@ -197,7 +200,7 @@ def _environment_of(draft: Draft, host: Host, component: str) -> dict[str, str]:
     found = connections(draft, host)
     environment = {
         environment_name(section, option): value
-        for (section, option), (value, wanted) in derived_secrets(draft, (found.url, found.async_url, found.results_url)).items()
+        for (section, option), (value, wanted) in derived_secrets(draft, host.name, (found.url, found.async_url, found.results_url)).items()
         if component in wanted
     }
     for section, options in draft.secret_settings.items():

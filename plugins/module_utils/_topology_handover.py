@@ -11,7 +11,7 @@ from typing import Any
 from ._topology_celery import broker_url
 from ._topology_model import Draft
 from ._topology_rules_versions import moves
-from ._topology_urls import parse_server_url
+from ._topology_urls import parse_broker_url
 
 SCHEDULER_UNIT = "airflow-scheduler.service"
 WORKER_UNIT = "airflow-worker"
@@ -67,13 +67,16 @@ def _left_broker(draft: Draft) -> str | None:
         return None
     environments = draft.installation.get("environment") or {}
     old = (environments.get("scheduler") or {}).get(BROKER_URL)
-    return old if old and _place(old) != _place(broker_url(draft)) else None
+    return old if old and not _places(old) & _places(broker_url(draft, draft.main_host or "")) else None
 
 
-def _place(url: str) -> tuple[str, str, int | None, str]:
-    """What makes a broker another one; its user and password do not."""
-    address = parse_server_url(url)
-    return url.partition(":")[0], address.host, address.port, address.name
+def _places(url: str) -> set[tuple[str, bool, str, int | None, str]]:
+    """What makes a broker another one: also that it is a cluster now, or none, whose node has another name and other queues then.
+
+    Its user and password do not, nor does another order of a cluster's nodes or a node that was replaced.
+    """
+    addresses = parse_broker_url(url)
+    return {(url.partition(":")[0], len(addresses) > 1, address.host, address.port, address.name) for address in addresses}
 
 
 def _old_queues(draft: Draft) -> list[str]:

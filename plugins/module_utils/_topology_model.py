@@ -114,7 +114,7 @@ class LoadBalancer:
 
 @dataclass
 class Broker:
-    """The server that holds Celery's queues."""
+    """The server that holds Celery's queues, or the cluster that does."""
 
     engine: str
     managed: bool
@@ -123,6 +123,15 @@ class Broker:
     vhost: str
     user: str
     password: str = ""
+    nodes: dict[str, str] = field(default_factory=dict)
+    """The addresses of a cluster's nodes by host, in the order of the inventory; empty for a single server."""
+    cookie: str = ""
+    """What the nodes of a cluster know each other by."""
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether several nodes hold the queues."""
+        return bool(self.nodes)
 
 
 @dataclass

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import os
+
 from ._topology_connections import async_arguments
 from ._topology_model import Draft, Host
 from ._topology_mysql import ASYNC_ARGUMENTS_MODULE
 
 ADDRESS_MODULE = "updraft_address"
 ADDRESS_FUNCTION = "advertised_address"
+QUORUM_MODULE = "airflow_celery_quorum"
 OWNER = {"owner": "root", "group": "root"}
 
 
@@ -21,6 +24,10 @@ def python_modules(draft: Draft, host: Host) -> list[dict[str, str]]:
     found = {ASYNC_ARGUMENTS_MODULE: arguments} if arguments else {}
     if draft.settings.get("core", {}).get("hostname_callable") == f"{ADDRESS_MODULE}.{ADDRESS_FUNCTION}":
         found[ADDRESS_MODULE] = address_module(host.address or host.name)
+    if draft.broker is not None and draft.broker.is_cluster:
+        # What Celery's settings for a cluster of brokers name.
+        with open(os.path.join(draft.inputs.files_dir, f"{QUORUM_MODULE}.py"), encoding="utf-8") as stream:
+            found[QUORUM_MODULE] = stream.read()
     files = [{"path": f"{folder}/{name}.py", "content": text, "mode": "0644", **OWNER} for name, text in found.items()]
     return [{"path": folder, "state": "directory", "mode": "0755", **OWNER}, *files] if files else []
 

@@ -6,19 +6,23 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterator, Mapping
 
-from ._topology_celery import INSTANCE_OPTIONS, default_queue, group_address, worker_user
+from ._topology_celery import CLUSTER_ENGINE, CLUSTER_SIZE, INSTANCE_OPTIONS, default_queue, group_address, worker_user
 from ._topology_daemons import service_user
 from ._topology_model import Draft, counted, listed
-from ._topology_urls import LOOPBACK
+from ._topology_settings import QUORUM_QUEUES
+from ._topology_stages import setting
+from ._topology_urls import LOOPBACK, is_ipv4
 
 BROKER_ENGINES = ("redis", "rabbitmq")
 RESULT_BACKENDS = ("database", "redis")
 QUEUE_NAME = r"[A-Za-z0-9_.-]+"
 INSTANCE_NAME = r"[A-Za-z0-9_-]+"
 BROKER_NAME = r"[A-Za-z0-9_.-]+"
+COOKIE = r"[A-Za-z0-9_.-]{20,200}"
 USER_NAME = r"[a-z_][a-z0-9_-]{0,31}"
 LAST_REDIS_DATABASE = 15
 
@@ -82,8 +86,72 @@ def number_of_brokers(draft: Draft) -> Iterator[str]:
     place = f"Group {draft.group('broker')} has {counted(len(hosts), 'host')} ({listed(hosts)})"
     if len(hosts) == 2:
         yield f"{place}: of two brokers neither has a majority when they lose each other; keep one."
-    elif len(hosts) > 2:
+    elif len(hosts) > 2 and draft.values["airflow_broker_engine"] != CLUSTER_ENGINE:
         yield f"{place}, and a cluster of brokers is not supported by this release: keep one."
+    elif len(hosts) > CLUSTER_SIZE:
+        yield f"{place}: RabbitMQ keeps three copies of a queue, to which further hosts add none; keep three, or one."
+
+
+def cluster_has_addresses(draft: Draft) -> Iterator[str]:
+    """Nodes are called by their addresses."""
+    for name, address in (draft.broker.nodes if draft.broker is not None else {}).items():
+        if draft.hosts[name].address is not None and not is_ipv4(address):
+            yield (
+                f"The other nodes of RabbitMQ reach {name} at {address}, and a node is called by its IPv4 address: set "
+                f"airflow_advertised_address of {name} to that."
+            )
+
+
+def cluster_has_one_release(draft: Draft) -> Iterator[str]:
+    """Nodes of two versions that are further apart than one step form no cluster."""
+    nodes = draft.broker.nodes if draft.broker is not None else {}
+    releases: dict[str, list[str]] = {}
+    for name in nodes:
+        facts = draft.hosts[name].facts
+        releases.setdefault(f"{facts.get('distribution')} {facts.get('distribution_major_version')}", []).append(name)
+    if len(releases) > 1:
+        found = "; ".join(f"{release}: {listed(names)}" for release, names in releases.items())
+        yield (
+            f"The hosts of {draft.group('broker')} have different releases ({found}), whose versions of RabbitMQ form no cluster: use "
+            "hosts of one release."
+        )
+
+
+def cluster_queues_are_quorum_queues(draft: Draft) -> Iterator[str]:
+    """The user's word takes the place of all that is derived for the option."""
+    if draft.broker is None or not draft.broker.is_cluster:
+        return
+    try:
+        options = json.loads(setting(draft.settings, "celery", "extra_celery_config", "{}"))
+    except ValueError:
+        options = {}
+    if not isinstance(options, Mapping) or any(options.get(name) != value for name, value in QUORUM_QUEUES.items()):
+        wanted = json.dumps(QUORUM_QUEUES)
+        yield (
+            "airflow_config sets [celery] extra_celery_config, which for a cluster of brokers must hold "
+            f"{wanted}: add that, or leave the option out."
+        )
+
+
+def cookie_is_plain(draft: Draft) -> Iterator[str]:
+    """Erlang reads it as one word."""
+    cookie = draft.values["airflow_broker_cookie"]
+    if cookie and not re.fullmatch(COOKIE, cookie):
+        yield "airflow_broker_cookie is one word of 20 to 200 letters, digits and . _ -: choose another one, or leave it out."
+
+
+def cluster_workers_have_a_fixed_size(draft: Draft) -> Iterator[str]:
+    """A worker that grows would have to ask for more messages at once, and quorum queues do not let it."""
+    if draft.broker is None or not draft.broker.is_cluster:
+        return
+    for host, workers in draft.workers.items():
+        for worker in workers:
+            if worker.autoscale:
+                place = f"airflow_worker_instances.{worker.instance}." if worker.instance else "airflow_worker_"
+                yield (
+                    f"{place}autoscale of {host} is {worker.autoscale}, and on the quorum queues of a cluster a worker cannot take more "
+                    f"tasks at once than at its start: set {place}concurrency in its place."
+                )
 
 
 def broker_is_nobody_elses(draft: Draft) -> Iterator[str]:
@@ -91,13 +159,14 @@ def broker_is_nobody_elses(draft: Draft) -> Iterator[str]:
     broker, hosts = draft.broker, draft.groups["broker"]
     if broker is None or not broker.managed or not hosts:
         return
-    for server in (draft.hosts[hosts[0]].info or {}).get("brokers") or []:
-        if server["engine"] == broker.engine and server["used"] and not server["own"]:
-            yield (
-                f"{hosts[0]} has a {server['title']} server that is not Airflow's ({server['used']}), and it would get Airflow's password "
-                f"and settings: put another host into {draft.group('broker')}, or use it as it is by airflow_broker_managed (false), "
-                "airflow_broker_host and airflow_broker_password."
-            )
+    for name in broker.nodes or hosts[:1]:
+        for server in (draft.hosts[name].info or {}).get("brokers") or []:
+            if server["engine"] == broker.engine and server["used"] and not server["own"]:
+                yield (
+                    f"{name} has a {server['title']} server that is not Airflow's ({server['used']}), and it would get Airflow's password "
+                    f"and settings: put another host into {draft.group('broker')}, or use it as it is by airflow_broker_managed (false), "
+                    "airflow_broker_host and airflow_broker_password."
+                )
 
 
 def broker_host_is_plain(draft: Draft) -> Iterator[str]:
@@ -270,6 +339,19 @@ def broker_without_password(draft: Draft) -> Iterator[str]:
         )
 
 
+def management_of_nothing(draft: Draft) -> Iterator[str]:
+    """Warnings: a plugin that there is no server for."""
+    broker = draft.broker
+    if not draft.values["airflow_broker_management"] or broker is None:
+        return
+    if broker.engine != "rabbitmq":
+        yield f"airflow_broker_management is true and the broker is {broker.engine}: only RabbitMQ has that plugin, and nothing is done."
+    elif not broker.managed:
+        yield (
+            f"airflow_broker_management is true and the RabbitMQ at {broker.host} is not managed here: its plugins are left as they are."
+        )
+
+
 def tasks_change_their_user(draft: Draft) -> Iterator[str]:
     """Notes: what tasks read in their user's home."""
     for name in draft.workers:
@@ -287,6 +369,11 @@ RULES = (
     broker_is_named,
     broker_engine_is_known,
     number_of_brokers,
+    cluster_has_addresses,
+    cluster_has_one_release,
+    cluster_queues_are_quorum_queues,
+    cookie_is_plain,
+    cluster_workers_have_a_fixed_size,
     broker_is_nobody_elses,
     broker_host_is_plain,
     external_broker_is_reachable,
@@ -303,5 +390,5 @@ RULES = (
     flower_needs_celery,
     flower_login_is_plain,
 )
-WARNINGS = (broker_without_celery, broker_without_password)
+WARNINGS = (broker_without_celery, broker_without_password, management_of_nothing)
 NOTES = (tasks_change_their_user,)

@@ -13,8 +13,8 @@ from typing import Protocol
 
 from ._topology_api import uses_api
 from ._topology_celery import broker_url, redis_results_url
-from ._topology_model import Draft
-from ._topology_urls import parse_server_url
+from ._topology_model import Draft, Host
+from ._topology_urls import parse_broker_url, parse_server_url
 
 CONTROL = ("webserver", "scheduler", "dag_processor", "triggerer")
 ALL = (*CONTROL, "worker")
@@ -89,6 +89,7 @@ SECRETS = {
         Secret("metadata_db_password", "airflow_metadata_db_password", password, in_url="AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"),
         Secret("results_db_password", "airflow_results_db_password", password, in_url="AIRFLOW__CELERY__RESULT_BACKEND"),
         Secret("broker_password", "airflow_broker_password", password, in_url="AIRFLOW__CELERY__BROKER_URL"),
+        Secret("broker_cookie", "airflow_broker_cookie", password),
         Secret("flower_password", "airflow_flower_password", lambda: secrets.token_urlsafe(18)),
         Secret("api_password", "airflow_api_password", password),
         Secret("admin_password", "airflow_admin_password", lambda: secrets.token_urlsafe(18)),
@@ -120,6 +121,8 @@ def needed_secrets(draft: Draft) -> Iterator[Secret]:
         yield SECRETS["results_db_password"]
     if draft.broker is not None:
         yield SECRETS["broker_password"]
+        if draft.broker.is_cluster:
+            yield SECRETS["broker_cookie"]
     if draft.placement.get("flower"):
         yield SECRETS["flower_password"]
 
@@ -131,13 +134,24 @@ def _secret_on_hosts(draft: Draft, secret: Secret) -> Iterator[tuple[str, str]]:
             value = _from_environment(environment, secret)
             if value:
                 yield f"{daemon}.env on {host.name}", value
+        if secret.name == "broker_cookie":
+            yield from _cookie_on_host(host)
         if host.installation is None and host.adopted is not None:
             value = _from_adopted(host.adopted, secret)
             if value:
                 yield f"{host.adopted.get('config_file')} on {host.name}", value
 
 
+def _cookie_on_host(host: Host) -> Iterator[tuple[str, str]]:
+    for server in (host.info or {}).get("brokers") or []:
+        if server.get("cookie"):
+            yield f"/var/lib/rabbitmq/.erlang.cookie on {host.name}", server["cookie"]
+
+
 def _from_environment(environment: Mapping[str, str], secret: Secret) -> str | None:
+    if secret.name == "broker_password":
+        # Nodes of a cluster have one password.
+        return parse_broker_url(environment.get(secret.in_url, ""))[0].password or None
     if secret.in_url:
         return parse_server_url(environment.get(secret.in_url, "")).password or None
     if secret.name == "flower_password":
@@ -165,6 +179,8 @@ def resolve_secrets(draft: Draft, store: SecretStore) -> dict[str, str]:
     ):
         if server is not None:
             server.password = draft.secrets.get(name, "")
+    if draft.broker is not None:
+        draft.broker.cookie = draft.secrets.get("broker_cookie", "")
     return to_store
 
 
@@ -244,8 +260,8 @@ def _was_there(draft: Draft, secret: Secret) -> bool:
 Entries = dict[tuple[str, str], tuple[str, tuple[str, ...]]]
 
 
-def derived_secrets(draft: Draft, urls: tuple[str, str, str]) -> Entries:
-    """(section, option) -> (value, daemons) for the secrets that the compiler knows itself.
+def derived_secrets(draft: Draft, name: str, urls: tuple[str, str, str]) -> Entries:
+    """(section, option) -> (value, daemons) for the secrets of a host that the compiler knows itself.
 
     `urls` are those of the metadata, the metadata for asynchronous drivers, and of Celery's results when a database holds them.
     """
@@ -263,15 +279,15 @@ def derived_secrets(draft: Draft, urls: tuple[str, str, str]) -> Entries:
         entries["database", "sql_alchemy_conn_async"] = (async_url, CONTROL)
         entries["api", "secret_key"] = (secret_key, LOG_READERS)
         entries["api_auth", "jwt_secret"] = (draft.secrets.get("jwt_secret", ""), WEB_AND_SCHEDULER)
-    return {**entries, **_celery_secrets(draft, results_url)}
+    return {**entries, **_celery_secrets(draft, name, results_url)}
 
 
-def _celery_secrets(draft: Draft, results_url: str) -> Entries:
+def _celery_secrets(draft: Draft, name: str, results_url: str) -> Entries:
     if draft.broker is None:
         return {}
     login = f"{draft.values['airflow_flower_username']}:{draft.secrets.get('flower_password', '')}"
     return {
-        ("celery", "broker_url"): (broker_url(draft), BROKER_USERS),
+        ("celery", "broker_url"): (broker_url(draft, name), BROKER_USERS),
         ("celery", "result_backend"): (redis_results_url(draft) or f"db+{results_url}", RESULT_USERS),
         ("celery", "flower_basic_auth"): (login, ("flower",)),
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 from ._topology_api import FAB_AUTH_MANAGER, api_hurdle, has_canary
 from ._topology_bundles import canary_bundle, canary_folder, merged_bundles
@@ -17,7 +18,7 @@ from ._topology_database import adopted_engine
 from ._topology_load_balancer import front_url
 from ._topology_model import Draft
 from ._topology_mysql import ASYNC_ARGUMENTS_MODULE
-from ._topology_python_modules import ADDRESS_FUNCTION, ADDRESS_MODULE
+from ._topology_python_modules import ADDRESS_FUNCTION, ADDRESS_MODULE, QUORUM_MODULE
 from ._topology_sizing import IDLE_SLEEP_SECONDS, Machine
 from ._topology_stages import options_dir, setting, source_version
 from ._topology_urls import LOOPBACK, split_web_url, web_url
@@ -41,6 +42,20 @@ PUBLISH_RETRIES = 600
 
 PUBLISH_POLICY = {"max_retries": 10, "interval_start": 0, "interval_step": 0.2, "interval_max": 1}
 """Celery tries longer than Airflow's second: only an attempt that is out of time is tried again, an error would fail the task."""
+
+CLUSTER_OPERATION_SECONDS = 10
+"""To send a task while a node is frozen: its answer is waited for, then it is tried once more, then the next node. See NODE_SECONDS."""
+
+NODE_SECONDS = 2
+READ_SECONDS = 2
+HEARTBEAT_SECONDS = 3
+"""How long a node may take to let somebody in, or to answer; one that sends nothing is given up after two to three heartbeats."""
+
+CLUSTER_PUBLISH_RETRIES = 100
+"""Each node is a try of its own, and there is a pause only after all of them."""
+
+QUORUM_QUEUES = {"task_default_queue_type": "quorum", "task_create_missing_queue_type": "quorum"}
+"""For the default queue, and for all others that a worker or a scheduler names."""
 
 RESULT_RETRIES = {"result_backend_always_retry": True, "result_backend_base_sleep_between_retries_ms": 1000}
 """A worker waits until it can say how a task ended: else the scheduler takes the task's slot for taken until its next start."""
@@ -142,6 +157,10 @@ def _celery(draft: Draft) -> Settings:
     if broker.engine == "rabbitmq":
         # Without it a message that the broker did not take is lost without a word.
         transport = {"confirm_publish": "True"}
+        if broker.is_cluster:
+            transport |= {"read_timeout": str(READ_SECONDS), "write_timeout": str(READ_SECONDS)}
+            # Longer than an attempt may take: with an error the task would fail, of one that is out of time there is a next attempt.
+            transport["connect_retries_timeout"] = str(6 * CLUSTER_OPERATION_SECONDS)
     else:
         # Redis hands a task out again after this time, whether or not its first worker still runs it.
         transport = {"visibility_timeout": str(draft.values["airflow_longest_task_seconds"])}
@@ -152,12 +171,27 @@ def _outages(draft: Draft) -> Settings:
     """While the broker or the results' database is away, tasks wait for it; Airflow and Celery by themselves soon give them up."""
     options = {
         "task_publish_max_retries": str(PUBLISH_RETRIES),
-        "extra_celery_config": json.dumps({"task_publish_retry_policy": PUBLISH_POLICY, **RESULT_RETRIES}),
+        "extra_celery_config": json.dumps({"task_publish_retry_policy": PUBLISH_POLICY, **RESULT_RETRIES, **_cluster_options(draft)}),
     }
+    if draft.broker is not None and draft.broker.is_cluster:
+        options["operation_timeout"] = str(float(CLUSTER_OPERATION_SECONDS))
     if draft.results is not None:
         # Celery's own default, which Airflow takes away: no result is written into a connection that was closed meanwhile.
         options["result_backend_sqlalchemy_engine_options"] = json.dumps({"pool_pre_ping": True})
     return {"celery": options}
+
+
+def _cluster_options(draft: Draft) -> dict[str, Any]:
+    """What Celery is told of a cluster: that its queues are replicated, and when a node counts as lost."""
+    if draft.broker is None or not draft.broker.is_cluster:
+        return {}
+    return {
+        **QUORUM_QUEUES,
+        "task_publish_retry_policy": {**PUBLISH_POLICY, "max_retries": CLUSTER_PUBLISH_RETRIES},
+        "broker_heartbeat": HEARTBEAT_SECONDS,
+        "broker_connection_timeout": NODE_SECONDS,
+        "worker_consumer": f"{QUORUM_MODULE}:QuorumConsumer",
+    }
 
 
 def _worker_loss(draft: Draft) -> Settings:

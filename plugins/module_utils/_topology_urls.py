@@ -18,6 +18,14 @@ SERVER_URL = re.compile(
 )
 WEB_PORT = 80
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+URL_SEPARATOR = ";"
+"""Between the addresses of a broker's nodes, as kombu reads them. It stands in none of them, as user and password are encoded."""
+
+
+def is_ipv4(text: str) -> bool:
+    """Whether a host is named by an address of four numbers."""
+    parts = text.split(".")
+    return len(parts) == 4 and all(part.isdigit() and int(part) <= 255 for part in parts)
 
 
 def bracketed(host: str) -> str:
@@ -120,6 +128,11 @@ def parse_server_url(url: str) -> ServerAddress:
         password=unquote(match["password"] or ""),
         options=options,
     )
+
+
+def parse_broker_url(url: str) -> list[ServerAddress]:
+    """The addresses of a broker's nodes."""
+    return [parse_server_url(part) for part in url.split(URL_SEPARATOR)]
 
 
 def split_web_url(url: str) -> SplitResult | None:

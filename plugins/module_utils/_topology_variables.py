@@ -42,6 +42,7 @@ VARIABLES = {
         Variable("airflow_api_password", secret=True),
         Variable("airflow_api_username"),
         Variable("airflow_base_url"),
+        Variable("airflow_broker_cookie", secret=True),
         Variable("airflow_broker_engine"),
         Variable("airflow_broker_host"),
         Variable("airflow_broker_managed", "bool"),

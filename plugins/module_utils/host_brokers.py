@@ -17,13 +17,15 @@ PACKAGES_STATUS = "/var/lib/dpkg/status"
 REDIS_LIKE = {"redis": "Redis", "valkey": "Valkey"}
 DATABASE_IN_RDB = re.compile(rb"\xfe[\x00-\x3f]\xfb", re.DOTALL)
 """A numbered database that holds keys, as it begins in Redis's file of them (opcodes SELECTDB and RESIZEDB)."""
+RABBITMQ_NODE = re.compile(rb"^NODENAME=(\S+)$", re.MULTILINE)
 RDB_HEADER_BYTES = 4096
 """The first database follows a few fields about the server."""
 
 
 def find_brokers(root: str = "/") -> list[dict[str, Any]]:
     """Each with its `engine` (redis or rabbitmq), `title`, `config` file, whether it is this collection's `own`, and what speaks for
-    somebody else who uses it: `used`, empty where nothing does.
+    somebody else who uses it: `used`, empty where nothing does. A RabbitMQ also with the name that was given to its `node`, and with the
+    `cookie` of this collection's cluster.
     """
     found = [_redis(root, name, title) for name, title in REDIS_LIKE.items() if _is_installed(root, f"usr/bin/{name}-server")]
     return found + ([_rabbitmq(root)] if _is_installed(root, "usr/sbin/rabbitmq-server") else [])
@@ -51,7 +53,11 @@ def _rabbitmq(root: str) -> dict[str, Any]:
     data = "/var/lib/rabbitmq/mnesia/*"
     used = "it has queues" if _below(root, f"{data}/msg_stores/vhosts/*/queues/*") or _below(root, f"{data}/quorum/*/*") else used
     own = _exists(root, "/etc/rabbitmq/conf.d/50-airflow.conf")
-    return {"engine": "rabbitmq", "title": "RabbitMQ", "config": config, "own": own, "used": used}
+    name = RABBITMQ_NODE.search(_read(os.path.join(root, "etc/rabbitmq/rabbitmq-env.conf")))
+    node = name[1].decode(errors="replace") if name else ""
+    cookie = _read(os.path.join(root, "var/lib/rabbitmq/.erlang.cookie")).decode(errors="replace").strip() if own and node else ""
+    found = {"engine": "rabbitmq", "title": "RabbitMQ", "config": config, "own": own, "used": used}
+    return {**found, "node": node, "cookie": cookie}
 
 
 def _exists(root: str, path: str) -> bool:

@@ -102,3 +102,21 @@ def test_rabbitmq(tmp_path: Path, paths: list[str], own: bool, used: str) -> Non
     for path in ["usr/sbin/rabbitmq-server", *paths]:
         write(tmp_path, path)
     assert (only(tmp_path)["own"], only(tmp_path)["used"]) == (own, used)
+
+
+@pytest.mark.parametrize(
+    ("content", "own", "node", "cookie"),
+    [
+        (b"#NODENAME=rabbit\n", True, "", ""),
+        (b"export ERL_INETRC=/etc/rabbitmq/airflow.inetrc\n", True, "", ""),
+        (b"# ours\nNODENAME=rabbit@198.18.0.4\nUSE_LONGNAME=true\n", True, "rabbit@198.18.0.4", "c00kie"),
+        (b"NODENAME=rabbit@198.18.0.4\n", False, "rabbit@198.18.0.4", ""),
+    ],
+)
+def test_a_node_of_a_cluster_tells_its_name_and_cookie(tmp_path: Path, content: bytes, own: bool, node: str, cookie: str) -> None:
+    write(tmp_path, "usr/sbin/rabbitmq-server")
+    write(tmp_path, "etc/rabbitmq/rabbitmq-env.conf", content)
+    write(tmp_path, "var/lib/rabbitmq/.erlang.cookie", b"c00kie")
+    if own:
+        write(tmp_path, "etc/rabbitmq/conf.d/50-airflow.conf")
+    assert (only(tmp_path)["node"], only(tmp_path)["cookie"]) == (node, cookie)

@@ -280,6 +280,33 @@ def test_a_broker_without_a_password_is_worth_a_warning() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("inputs", "warning"),
+    [
+        (
+            celery(airflow_broker_management=True),
+            ["airflow_broker_management is true and the broker is redis: only RabbitMQ has that plugin, and nothing is done."],
+        ),
+        (
+            celery(
+                "metadata_db worker",
+                airflow_broker_engine="rabbitmq",
+                airflow_broker_host="queues.example.org",
+                airflow_broker_password="theirs",
+                airflow_broker_management=True,
+            ),
+            [
+                "airflow_broker_management is true and the RabbitMQ at queues.example.org is not managed here: its plugins are left as "
+                "they are."
+            ],
+        ),
+        (celery(airflow_broker_engine="rabbitmq", airflow_broker_management=True), []),
+    ],
+)
+def test_a_management_plugin_without_a_server_is_worth_a_warning(inputs: Inputs, warning: list[str]) -> None:
+    assert compiled(inputs).draft.warnings == warning
+
+
 def test_a_broker_that_nobody_needs_is_left_alone() -> None:
     inputs = single("metadata_db broker")
     assert plan(inputs)["broker"] is None
