@@ -24,6 +24,7 @@ from ._topology_locks import environment_digest, lock_files, locked_names, packa
 from ._topology_model import CONTROL_DAEMONS, Draft, Host
 from ._topology_mysql import ASYNC_ARGUMENTS_MODULE
 from ._topology_objects import objects_plan
+from ._topology_patroni import PROXY_UNIT, cluster_certificates
 from ._topology_rules_versions import find_python, move_host, moves, source_environment_version, source_python
 from ._topology_secrets import needs_admin
 from ._topology_settings import CONFIG_DIR, folders
@@ -85,19 +86,24 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
         "sqlite": _sqlite(draft, host),
         "move": _move(draft, name),
         "old_units": _old_units(draft, name),
-        "handover": handover_plan(draft, name, units, bool(database and database["restarts"])),
+        "handover": handover_plan(draft, name, [*units, *_proxy_units(database)], bool(database and database["restarts"])),
         "move_is_unmarked": _move_is_unmarked(draft, name),
         "users": _users(draft),
         "api": api_plan(draft, name),
         "objects": objects_plan(draft, name, credentials_dir),
         "canary": canary_plan(draft, name, units),
         "adopted": _adopted(draft, name, carried),
+        "certificates": cluster_certificates(draft, name),
         "credentials": {"dir": credentials_dir, "admin_password_file": admin_password_file},
         "installation_record": _record(draft, name),
         "report": _report(draft, name, credentials_dir, admin_password_file),
         "warnings": draft.warnings,
         "notes": draft.notes,
     }
+
+
+def _proxy_units(database: Mapping[str, Any] | None) -> list[str]:
+    return [PROXY_UNIT] if database and database["proxy"] else []
 
 
 def _peers(draft: Draft, name: str) -> list[dict[str, str | None]]:

@@ -19,6 +19,7 @@ from . import _topology_rules_database as database_rules
 from . import _topology_rules_hosts as host_rules
 from . import _topology_rules_mysql as mysql_rules
 from . import _topology_rules_objects as object_rules
+from . import _topology_rules_patroni as cluster_rules
 from . import _topology_rules_values as value_rules
 from . import _topology_rules_versions as version_rules
 from ._topology_celery import derive_celery
@@ -32,7 +33,18 @@ from ._topology_variables import clean_hosts, differing_variables, unknown_varia
 __all__ = ["Host", "Inputs", "SecretStore", "Topology", "TopologyError", "compile_topology"]
 
 Rule = Callable[[Draft], Iterator[str]]
-PARTS = (host_rules, version_rules, database_rules, mysql_rules, celery_rules, value_rules, dag_rules, api_rules, object_rules)
+PARTS = (
+    host_rules,
+    version_rules,
+    database_rules,
+    cluster_rules,
+    mysql_rules,
+    celery_rules,
+    value_rules,
+    dag_rules,
+    api_rules,
+    object_rules,
+)
 RULES: tuple[Rule, ...] = tuple(rule for part in PARTS for rule in part.RULES)
 WARNINGS: tuple[Rule, ...] = tuple(rule for part in PARTS for rule in getattr(part, "WARNINGS", ()))
 NOTES: tuple[Rule, ...] = tuple(rule for part in PARTS for rule in getattr(part, "NOTES", ()))
