@@ -13,6 +13,9 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
+# Ansible takes every file in an inventory folder for an inventory, but for those that end so.
+SUFFIX = ".txt"
+AUTHORITY = "ca.crt" + SUFFIX
 RENEWAL = timedelta(days=30)
 """A certificate is issued anew when it has less time left than this."""
 
@@ -24,13 +27,13 @@ def due_certificates(certificates: Sequence[Mapping[str, Any]], folder: str, hos
         from cryptography import x509
     except ImportError as error:
         raise AnsibleFilterError(f"The controller's Python has no cryptography: {error}.") from None
-    authority = _load(x509, os.path.join(folder, "ca.crt"))
+    authority = _load(x509, os.path.join(folder, AUTHORITY))
     return [
         dict(certificate)
         for certificate in certificates
         if authority is None
-        or not os.path.exists(f"{base_name(folder, host, certificate['name'])}.key")
-        or not _is_good(x509, _load(x509, f"{base_name(folder, host, certificate['name'])}.crt"), authority, certificate)
+        or not os.path.exists(f"{base_name(folder, host, certificate['name'])}.key{SUFFIX}")
+        or not _is_good(x509, _load(x509, f"{base_name(folder, host, certificate['name'])}.crt{SUFFIX}"), authority, certificate)
     ]
 
 
@@ -42,8 +45,8 @@ def certificate_files(certificates: Sequence[Mapping[str, Any]], folder: str, ho
         public = {"owner": "root", "group": "root", "mode": "0644"}
         entries += [{**public, "path": path, "state": "directory", "mode": "0755"} for path in (os.path.dirname(place), place)]
         entries += [
-            {**public, "path": certificate["authority"], "content": _text(os.path.join(folder, "ca.crt"))},
-            {**public, "path": certificate["certificate"], "content": _text(f"{base_name(folder, host, certificate['name'])}.crt")},
+            {**public, "path": certificate["authority"], "content": _text(os.path.join(folder, AUTHORITY))},
+            {**public, "path": certificate["certificate"], "content": _text(f"{base_name(folder, host, certificate['name'])}.crt{SUFFIX}")},
             {"path": certificate["key"], **{name: certificate[name] for name in ("owner", "group", "mode")}},
         ]
     return entries
