@@ -16,6 +16,9 @@ from ._topology_urls import LOOPBACK, parse_server_url
 
 DEFAULT_PORTS = {"postgresql": 5432, mysql.ENGINE: mysql.DEFAULT_PORT}
 SERVER_ENGINES = tuple(DEFAULT_PORTS)
+CLUSTER_ENGINE = "postgresql"
+"""The engine whose servers make a highly available cluster."""
+
 ENGINE_TITLES = {"sqlite": "SQLite", "postgresql": "PostgreSQL", mysql.ENGINE: "MySQL"}
 """Engines as they are written in sentences."""
 
@@ -67,14 +70,17 @@ def _named_database(draft: Draft) -> Database:
     if managed is None:
         managed = bool(group) and not values["airflow_metadata_db_host"]
     host = values["airflow_metadata_db_host"] or _group_address(draft)
+    port = values["airflow_metadata_db_port"] or DEFAULT_PORTS[draft.engine]
+    clustered = managed and draft.engine == CLUSTER_ENGINE and len(group) > 1
     return Database(
         engine=draft.engine,
         managed=managed,
-        host=host,
-        port=values["airflow_metadata_db_port"] or DEFAULT_PORTS[draft.engine],
+        host=LOOPBACK[0] if clustered else host,
+        port=values["airflow_metadata_db_proxy_port"] if clustered else port,
+        server_port=port if clustered else None,
         name=values["airflow_metadata_db_name"],
         user=values["airflow_metadata_db_user"],
-        ssl_mode=values["airflow_metadata_db_ssl_mode"] or _usual_ssl_mode(draft.engine, managed and host in LOOPBACK),
+        ssl_mode=values["airflow_metadata_db_ssl_mode"] or _usual_ssl_mode(draft.engine, managed and not clustered and host in LOOPBACK),
         version=_managed_version(draft) if managed else None,
     )
 
@@ -95,13 +101,43 @@ def _group_address(draft: Draft) -> str:
 
 def is_alone(draft: Draft) -> bool:
     """Whether all of Airflow is on the database's own host."""
-    return set(draft.airflow_hosts) <= set(draft.groups["metadata_db"][:1])
+    group = draft.groups["metadata_db"]
+    return len(group) < 2 and set(draft.airflow_hosts) <= set(group)
+
+
+def is_cluster(draft: Draft) -> bool:
+    """Whether the database is a cluster of several members."""
+    return draft.database is not None and draft.database.server_port is not None
+
+
+def own_patroni(host: Host) -> Mapping[str, Any] | None:
+    """The member of a cluster that this collection made on a host."""
+    found: Mapping[str, Any] | None = (host.info or {}).get("patroni")
+    return found
+
+
+def own_cluster(host: Host) -> Mapping[str, Any] | None:
+    """The single server that this collection uses, or used, on a host."""
+    clusters = (host.info or {}).get("postgresql_clusters") or []
+    return next((cluster for cluster in clusters if cluster["own"]), None)
+
+
+def has_data(host: Host) -> bool:
+    """Whether a host is a member with data."""
+    return bool((own_patroni(host) or {}).get("is_made"))
+
+
+def is_established(draft: Draft) -> bool:
+    """Whether the cluster is there, so that nobody has to begin it."""
+    return any(has_data(draft.hosts[name]) for name in draft.groups["metadata_db"])
 
 
 def server_host(draft: Draft) -> Host | None:
-    """The host of a managed server."""
-    group = draft.groups["metadata_db"]
-    return draft.hosts[group[0]] if group else None
+    """The host of a managed server; of several, the one with the data, which is the first where none has."""
+    hosts = [draft.hosts[name] for name in draft.groups["metadata_db"]]
+    if len(hosts) < 2 or draft.engine != CLUSTER_ENGINE:
+        return hosts[0] if hosts else None
+    return next((host for host in hosts if has_data(host)), None) or next((host for host in hosts if own_cluster(host)), hosts[0])
 
 
 def candidate_clusters(draft: Draft) -> list[Mapping[str, Any]]:
@@ -119,9 +155,11 @@ def present_mysql(draft: Draft) -> Mapping[str, Any]:
 
 def present_settings(draft: Draft) -> Mapping[str, str]:
     """What this collection has set on the server that serves its database now; empty before it did."""
-    server = present_mysql(draft)
+    server, host = present_mysql(draft), server_host(draft)
     if server:
         return (server.get("settings") or {}) if server["own"] else {}
+    if host is not None and is_cluster(draft) and has_data(host):
+        return (own_patroni(host) or {}).get("settings") or {}
     return next((cluster.get("settings") or {} for cluster in candidate_clusters(draft) if cluster["own"]), {})
 
 
@@ -135,6 +173,8 @@ def _managed_version(draft: Draft) -> tuple[int, ...] | None:
         there = mysql.parse_version(str(present_mysql(draft).get("version") or ""))
         packaged = None if draft.values["airflow_metadata_db_mysql_repository"] else mysql.SYSTEM_VERSIONS.get(key or ("", ""))
         return there or packaged
+    if len(draft.groups["metadata_db"]) > 1 and has_data(host):
+        return (int((own_patroni(host) or {})["version"]),)
     for cluster in candidate_clusters(draft)[:1]:
         return (int(cluster["name"].partition("/")[0].partition(".")[0]),)
     packaged_major = versions.SYSTEM_POSTGRESQL.get(key) if key else None

@@ -12,8 +12,9 @@ from . import _topology_mysql as mysql
 from . import _topology_sizing as sizing
 from ._topology_celery import most_tasks
 from ._topology_connections import connections, ssl_root_cert
-from ._topology_database import candidate_clusters, is_alone, present_settings, server_host
+from ._topology_database import candidate_clusters, has_data, is_alone, is_cluster, present_settings, server_host
 from ._topology_model import Database, Draft, Host
+from ._topology_patroni import cluster_plan, listen_address, network, proxy_plan
 from ._topology_stages import number_setting
 
 WORKER_GROWTH = 2
@@ -31,6 +32,7 @@ def database_plan(draft: Draft, name: str) -> dict[str, Any] | None:
     found = connections(draft, draft.hosts[name])
     limit = _max_connections(draft)
     server = server_host(draft) if database.managed else None
+    made = _server(draft, database, server, limit) if server else NO_SERVER
     return {
         "engine": database.engine,
         "managed": database.managed,
@@ -46,7 +48,9 @@ def database_plan(draft: Draft, name: str) -> dict[str, Any] | None:
         "on_this_host": name in draft.groups["metadata_db"],
         "server": server.name if server else None,
         "max_connections": limit,
-        **(_server(draft, database, server, limit) if server else NO_SERVER),
+        **made,
+        "cluster": cluster_plan(draft, name, made["settings"], made["hba"]),
+        "proxy": proxy_plan(draft, name, limit),
     }
 
 
@@ -63,13 +67,16 @@ NO_SERVER: Mapping[str, Any] = {
 
 
 def _server(draft: Draft, database: Database, server: Host, limit: int) -> dict[str, Any]:
-    machine, shared = sizing.Machine.of(server.facts), server.name in draft.airflow_hosts
+    hosts = [draft.hosts[name] for name in draft.groups["metadata_db"]] if is_cluster(draft) else [server]
+    # Any member may lead: the smallest one says what fits all.
+    machine = min((sizing.Machine.of(host.facts) for host in hosts), key=lambda each: each.memory_mb)
+    shared = any(host.name in draft.airflow_hosts for host in hosts)
     if database.engine == mysql.ENGINE:
         accounts = mysql.accounts(_addresses(draft), is_alone(draft))
         settings = sizing.mysql_settings(machine, shared, limit)
         if mysql.resolves_no_names(accounts):
             settings["skip_name_resolve"] = "ON"
-        listen = {"bind_address": mysql.bind_address(_own_address(server), is_alone(draft))}
+        listen = {"bind_address": mysql.bind_address(listen_address(server), is_alone(draft))}
     else:
         accounts = []
         settings = sizing.postgresql_settings(machine, shared, limit)
@@ -77,12 +84,19 @@ def _server(draft: Draft, database: Database, server: Host, limit: int) -> dict[
     return {
         "databases": _databases(draft),
         "settings": settings,
-        "restarts": _server_restarts(draft, {**settings, **listen, "port": str(database.port)}),
+        "restarts": _cluster_begins(draft, server)
+        if is_cluster(draft)
+        else _server_restarts(draft, {**settings, **listen, "port": str(database.port)}),
         "listen_addresses": next(iter(listen.values())),
         "hba": _hba(draft) if database.engine == "postgresql" else [],
         "accounts": accounts,
-        "config_dir": next((cluster["config_dir"] for cluster in candidate_clusters(draft)), None),
+        "config_dir": None if is_cluster(draft) else next((cluster["config_dir"] for cluster in candidate_clusters(draft)), None),
     }
+
+
+def _cluster_begins(draft: Draft, server: Host) -> bool:
+    """Whether a server in service becomes a cluster's first member. Later the members restart one by one, and the leader hands over."""
+    return draft.installation is not None and bool(present_settings(draft)) and not has_data(server)
 
 
 def _server_restarts(draft: Draft, wanted: Mapping[str, str]) -> bool:
@@ -133,7 +147,7 @@ def _hba(draft: Draft) -> list[dict[str, str]]:
     """
     addresses = ["127.0.0.1/32", "::1/128"]
     if not is_alone(draft):
-        addresses += [_network(address) for address in _addresses(draft)]
+        addresses += [network(address) for address in _addresses(draft)]
     return [
         {"source": address, "contype": "host", "databases": entry["name"], "users": entry["user"], "method": "scram-sha-256"}
         for entry in _databases(draft)
@@ -141,19 +155,8 @@ def _hba(draft: Draft) -> list[dict[str, str]]:
     ]
 
 
-def _network(address: str) -> str:
-    if ":" in address:
-        return f"{address}/128"
-    return f"{address}/32" if address.replace(".", "").isdigit() else address
-
-
-def _own_address(server: Host) -> str | None:
-    """An address that the server can listen on: an advertised one may be another host's that forwards to this one."""
-    return server.address if server.address == server.default_address else None
-
-
 def _listen_addresses(server: Host, alone: bool) -> str:
     if alone:
         return "localhost"
-    own = _own_address(server)
+    own = listen_address(server)
     return f"localhost,{own}" if own else "*"

@@ -31,6 +31,7 @@ from ._topology_load_balancer import load_balancer_plan
 from ._topology_locks import environment_digest, lock_files, locked_names, package_name
 from ._topology_model import CONTROL_DAEMONS, Draft, Host
 from ._topology_objects import objects_plan
+from ._topology_patroni import PROXY_UNIT, cluster_certificates
 from ._topology_python_modules import python_modules
 from ._topology_rollout import is_rolled
 from ._topology_rules_versions import find_python, move_host, moves, source_environment_version, source_python
@@ -65,7 +66,7 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
     carried = carried_packages(draft)
     database = database_plan(draft, name)
     units = [f"{daemon['unit']}.service" for daemon in daemons]
-    handover = handover_plan(draft, name, units, bool(database and database["restarts"]))
+    handover = handover_plan(draft, name, [*units, *_proxy_units(database)], bool(database and database["restarts"]))
     return {
         "installation": draft.values["airflow_installation"],
         "version": draft.version,
@@ -109,12 +110,17 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
         "objects": objects_plan(draft, name, credentials_dir),
         "canary": canary_plan(draft, name, units),
         "adopted": _adopted(draft, name, carried),
+        "certificates": cluster_certificates(draft, name),
         "credentials": {"dir": credentials_dir, "admin_password_file": admin_password_file},
         "installation_record": _record(draft, name),
         "report": _report(draft, name, credentials_dir, admin_password_file),
         "warnings": draft.warnings,
         "notes": draft.notes,
     }
+
+
+def _proxy_units(database: Mapping[str, Any] | None) -> list[str]:
+    return [PROXY_UNIT] if database and database["proxy"] else []
 
 
 def _peers(draft: Draft, name: str) -> list[dict[str, str | None]]:

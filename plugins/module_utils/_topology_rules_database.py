@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from . import _topology_versions as versions
-from ._topology_database import ENGINE_TITLES, SERVER_ENGINES, adopted_engine, candidate_clusters
-from ._topology_model import Draft, listed
+from ._topology_database import ENGINE_TITLES, SERVER_ENGINES, adopted_engine, candidate_clusters, is_cluster, is_established, server_host
+from ._topology_model import Database, Draft, listed
 from ._topology_mysql import MARIADB
 from ._topology_urls import LOOPBACK
 from ._topology_webserver_config import lost_imports
@@ -110,11 +111,23 @@ def database_stays(draft: Draft) -> Iterator[str]:
             f"{ENGINE_TITLES[now.engine]}: moving from server to server is not supported by this release; set "
             f"airflow_metadata_db_engine to {draft.installation['engine']}."
         )
-    elif before.get("host") not in _names_of_server(draft) or (before.get("port"), before.get("name")) != (now.port, now.name):
+    elif not _is_same_place(draft, before, now):
         yield (
             f"The existing installation is on {before.get('name')} at {before.get('host')}:{before.get('port')}, and the inventory now "
             f"says {now.name} at {now.host}:{now.port}: moving from server to server is not supported by this release; name the old one."
         )
+
+
+def _is_same_place(draft: Draft, before: Mapping[str, Any], now: Database) -> bool:
+    """Whether the recorded place is the wanted one.
+
+    A server that becomes a cluster's first member was recorded by its own port, which the cluster keeps. The proxy's port may change.
+    """
+    if before.get("name") != now.name:
+        return False
+    if is_cluster(draft) and is_established(draft) and before.get("host") in LOOPBACK:
+        return True
+    return before.get("host") in _names_of_server(draft) and before.get("port") in (now.port, now.server_port)
 
 
 def _names_of_server(draft: Draft) -> set[str]:
@@ -144,12 +157,17 @@ def _postgresql(draft: Draft) -> int | None:
     return database.version[0] if database is not None and database.engine == "postgresql" and database.version else None
 
 
+def _place(draft: Draft) -> str:
+    host = server_host(draft)
+    return host.name if host is not None else ""
+
+
 def postgresql_is_new_enough(draft: Draft) -> Iterator[str]:
     """The cluster that is there, or the distribution's PostgreSQL where it is the one to be installed."""
     server = _postgresql(draft)
     oldest = versions.POSTGRESQL[draft.line][0]
     if server is not None and server < oldest:
-        host = draft.groups["metadata_db"][0]
+        host = _place(draft)
         there = [cluster["name"] for cluster in candidate_clusters(draft)]
         what = f"the cluster {there[0]} of {host} is older" if there else f"{host}'s distribution has {server}"
         yield (
@@ -163,13 +181,13 @@ def postgresql_is_tested(draft: Draft) -> Iterator[str]:
     server = _postgresql(draft)
     newest = versions.POSTGRESQL[draft.line][1]
     if server is not None and server > newest:
-        yield f"{draft.groups['metadata_db'][0]} gets PostgreSQL {server}; upstream tests Airflow {draft.version} up to {newest}."
+        yield f"{_place(draft)} gets PostgreSQL {server}; upstream tests Airflow {draft.version} up to {newest}."
 
 
 def cluster_is_certain(draft: Draft) -> Iterator[str]:
     """Somebody else's cluster would be given Airflow's settings."""
     clusters = candidate_clusters(draft)
-    if draft.database is not None and draft.database.managed and len(clusters) > 1:
+    if draft.database is not None and draft.database.managed and not is_cluster(draft) and len(clusters) > 1:
         host = draft.groups["metadata_db"][0]
         yield (
             f"{host} has several PostgreSQL clusters ({listed(cluster['config_dir'] for cluster in clusters)}), and which one is meant is "
@@ -180,7 +198,7 @@ def cluster_is_certain(draft: Draft) -> Iterator[str]:
 
 def cluster_serves_others(draft: Draft) -> Iterator[str]:
     """Warnings: a server with a life of its own."""
-    if draft.database is None or not draft.database.managed:
+    if draft.database is None or not draft.database.managed or is_cluster(draft):
         return
     for cluster in candidate_clusters(draft):
         if not cluster["own"] and cluster["databases"]:

@@ -61,16 +61,6 @@ def schedulers_lock_rows(draft: Draft) -> Iterator[str]:
         )
 
 
-def number_of_databases(draft: Draft) -> Iterator[str]:
-    """One server, or a cluster with a majority."""
-    hosts = draft.groups["metadata_db"]
-    place = f"Group {draft.group('metadata_db')} has {counted(len(hosts), 'host')} ({listed(hosts)})"
-    if len(hosts) == 2:
-        yield f"{place}: of two database servers neither has a majority when they lose each other; keep one."
-    elif len(hosts) > 2:
-        yield f"{place}, and a database cluster is not supported by this release: keep one."
-
-
 def sqlite_is_on_one_host(draft: Draft) -> Iterator[str]:
     """SQLite is a file."""
     if draft.engine == "sqlite" and len(draft.airflow_hosts) > 1:
@@ -165,7 +155,6 @@ RULES = (
     groups_have_hosts,
     components_are_supported,
     schedulers_lock_rows,
-    number_of_databases,
     sqlite_is_on_one_host,
     systemd_is_there,
     system_is_known,

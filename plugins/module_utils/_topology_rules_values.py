@@ -9,7 +9,9 @@ import base64
 import re
 from collections.abc import Iterator
 
+from ._topology_database import is_cluster
 from ._topology_model import Draft
+from ._topology_patroni import PORTS as CLUSTER_PORTS
 from ._topology_settings import folders
 from ._topology_stages import number_setting
 from ._topology_urls import split_web_url
@@ -45,7 +47,8 @@ def ports_are_ports(draft: Draft) -> Iterator[str]:
     """1 to 65535."""
     ports = {"airflow_webserver_port": draft.port}
     if draft.database:
-        ports["airflow_metadata_db_port"] = draft.database.port
+        ports["airflow_metadata_db_port"] = draft.database.server_port or draft.database.port
+        ports["airflow_metadata_db_proxy_port"] = draft.values["airflow_metadata_db_proxy_port"]
     if draft.broker and draft.broker.port:
         ports["airflow_broker_port"] = draft.broker.port
     if draft.placement["flower"]:
@@ -80,14 +83,18 @@ def _listeners(draft: Draft, host: str) -> Iterator[tuple[int, str]]:
         yield draft.values["airflow_flower_port"], "airflow_flower_port"
     if draft.broker and draft.broker.managed and host in draft.groups["broker"]:
         yield draft.broker.port, "airflow_broker_port"
+    if is_cluster(draft) and host in draft.airflow_hosts:
+        yield draft.values["airflow_metadata_db_proxy_port"], "airflow_metadata_db_proxy_port"
     if draft.database and draft.database.managed and host in draft.groups["metadata_db"]:
-        yield draft.database.port, "airflow_metadata_db_port"
+        yield draft.database.server_port or draft.database.port, "airflow_metadata_db_port"
     if host in draft.workers or runs_local_tasks:
         yield number_setting(draft.settings, "logging", "worker_log_server_port", 8793), "[logging] worker_log_server_port"
     if host in draft.placement["scheduler"]:
         yield scheduler_health_port(draft), "[scheduler] scheduler_health_check_server_port"
     if host in draft.placement["triggerer"]:
         yield number_setting(draft.settings, "logging", "trigger_log_server_port", 8794), "[logging] trigger_log_server_port"
+    if is_cluster(draft) and host in draft.groups["metadata_db"]:
+        yield from CLUSTER_PORTS.items()
 
 
 def scheduler_health_port(draft: Draft) -> int:

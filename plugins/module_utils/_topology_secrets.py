@@ -13,7 +13,9 @@ from typing import Protocol
 
 from ._topology_api import uses_api
 from ._topology_celery import broker_url, redis_results_url
+from ._topology_database import own_patroni
 from ._topology_model import Draft, Host
+from ._topology_patroni import CONFIGURATION, SECRET_NAMES, cluster_secrets
 from ._topology_urls import parse_broker_url, parse_server_url
 
 CONTROL = ("webserver", "scheduler", "dag_processor", "triggerer")
@@ -56,7 +58,10 @@ def password() -> str:
 
 @dataclass(frozen=True)
 class Secret:
-    """A secret of the installation: its variable, how one is made, and where a host keeps it."""
+    """A secret of the installation: its variable, how one is made, and where a host keeps it.
+
+    One without a variable is nobody's but the servers' own.
+    """
 
     name: str
     variable: str
@@ -93,6 +98,7 @@ SECRETS = {
         Secret("flower_password", "airflow_flower_password", lambda: secrets.token_urlsafe(18)),
         Secret("api_password", "airflow_api_password", password),
         Secret("admin_password", "airflow_admin_password", lambda: secrets.token_urlsafe(18)),
+        *(Secret(name, "", password) for name in SECRET_NAMES),
     )
 }
 
@@ -113,6 +119,8 @@ def needed_secrets(draft: Draft) -> Iterator[Secret]:
         yield SECRETS["jwt_secret"]
     if draft.database is not None:
         yield SECRETS["metadata_db_password"]
+    for name in cluster_secrets(draft):
+        yield SECRETS[name]
     if needs_admin(draft):
         yield SECRETS["admin_password"]
     if uses_api(draft):
@@ -130,6 +138,9 @@ def needed_secrets(draft: Draft) -> Iterator[Secret]:
 def _secret_on_hosts(draft: Draft, secret: Secret) -> Iterator[tuple[str, str]]:
     """(place, value) for each host that has the secret."""
     for host in draft.hosts.values():
+        kept = ((own_patroni(host) or {}).get("passwords") or {}).get(secret.name)
+        if kept:
+            yield f"{CONFIGURATION} on {host.name}", kept
         for daemon, environment in ((host.installation or {}).get("environment") or {}).items():
             value = _from_environment(environment, secret)
             if value:
@@ -190,7 +201,7 @@ def _resolve(draft: Draft, store: SecretStore, secret: Secret, to_store: dict[st
         # The server was there before: its password is part of the address that was taken over.
         draft.secrets[secret.name] = draft.values[secret.variable] or draft.database.password
         return
-    given, filed = draft.values[secret.variable], store.read(secret.name)
+    given, filed = draft.values.get(secret.variable), store.read(secret.name)
     # The password of a server that others own may change without us.
     found = list(_secret_on_hosts(draft, secret)) if owned or not given else []
     sources = [("variable " + secret.variable, given), (store.path(secret.name), filed), *found]

@@ -14,7 +14,7 @@ from ._topology_api import FAB_AUTH_MANAGER, api_hurdle, has_canary
 from ._topology_bundles import canary_bundle, canary_folder, merged_bundles
 from ._topology_connections import async_arguments
 from ._topology_dags import BUNDLE_LIST, bundle_settings, secret_bundle_settings
-from ._topology_database import adopted_engine
+from ._topology_database import adopted_engine, is_cluster
 from ._topology_load_balancer import front_url
 from ._topology_model import Draft
 from ._topology_mysql import ASYNC_ARGUMENTS_MODULE
@@ -123,7 +123,18 @@ def _derived(draft: Draft) -> Settings:
         "scheduler": {"enable_health_check": "True"},
     }
     of_line = _derived_2(draft) if draft.line < 3 else merge(_derived_3(draft), _async_arguments(draft))
-    return merge(common, bundle_settings(draft), _sizes(draft), of_line, _celery(draft), _log_addresses(draft), _proxy(draft))
+    further = (_failover(draft), _celery(draft), _log_addresses(draft), _proxy(draft))
+    return merge(common, bundle_settings(draft), _sizes(draft), of_line, *further)
+
+
+def _failover(draft: Draft) -> Settings:
+    """Tasks of 3.x outlast two failovers of a database cluster: they ask the API again and again, with Airflow's defaults for ten seconds.
+
+    Waits are random, from one second on and of three on average: 30 of them take about 80 seconds.
+    """
+    if draft.line < 3 or not is_cluster(draft):
+        return {}
+    return {"workers": {"execution_api_retries": "30", "execution_api_retry_wait_max": "5.0"}}
 
 
 def _sizes(draft: Draft) -> Settings:

@@ -24,8 +24,8 @@ FIRST_OWN_OID = 16384
 
 
 def find_clusters(configurations: str = CONFIGURATIONS, servers: str = SERVERS) -> list[dict[str, Any]]:
-    """Each with `name`, `config_dir`, whether it is this collection's `own`, its `settings`, and the number of `databases` that somebody
-    made.
+    """Each with `name`, `config_dir`, `data_dir`, whether it is this collection's `own`, whether it is `disabled`, so that nothing starts
+    it, its `settings`, and the number of `databases` that somebody made.
 
     A cluster whose server program is not there, as after the removal of its package, is none.
     """
@@ -48,7 +48,9 @@ def _describe(path: str) -> dict[str, Any]:
     return {
         "name": f"{version}/{name}",
         "config_dir": folder,
+        "data_dir": _data_directory(path),
         "own": os.path.exists(os.path.join(folder, OWN_SETTINGS)),
+        "disabled": _is_disabled(os.path.join(folder, "start.conf")),
         "settings": _settings(os.path.join(folder, OWN_SETTINGS)),
         "databases": _databases(_data_directory(path)),
     }
@@ -61,6 +63,16 @@ def _settings(path: str) -> dict[str, str]:
             return dict(SETTING.findall(handle.read()))
     except OSError:
         return {}
+
+
+def _is_disabled(path: str) -> bool:
+    """Debian's tools read the first word of the file that is no comment."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as handle:
+            lines = [line.partition("#")[0].strip() for line in handle]
+    except OSError:
+        return False
+    return next((line for line in lines if line), "") == "disabled"
 
 
 def _data_directory(path: str) -> str:

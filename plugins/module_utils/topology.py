@@ -21,6 +21,7 @@ from . import _topology_rules_limit as limit_rules
 from . import _topology_rules_load_balancer as load_balancer_rules
 from . import _topology_rules_mysql as mysql_rules
 from . import _topology_rules_objects as object_rules
+from . import _topology_rules_patroni as cluster_rules
 from . import _topology_rules_values as value_rules
 from . import _topology_rules_versions as version_rules
 from ._topology_celery import derive_celery
@@ -40,6 +41,7 @@ PARTS = (
     load_balancer_rules,
     version_rules,
     database_rules,
+    cluster_rules,
     mysql_rules,
     celery_rules,
     value_rules,

@@ -97,10 +97,15 @@ airflow_host:
         - C(import_errors) are the files that do not parse today.
       type: dict
     postgresql_clusters:
-      description: The PostgreSQL clusters below C(/etc/postgresql) whose server is installed, with C(name), C(config_dir), C(own) (whether
-        it serves this collection's database), C(settings) (what this collection set) and C(databases) (how many somebody made).
+      description: The PostgreSQL clusters below C(/etc/postgresql) whose server is installed, with C(name), C(config_dir), C(data_dir),
+        C(own) (whether it serves this collection's database), C(disabled) (whether nothing starts it), C(settings) (what this collection
+        set) and C(databases) (how many somebody made).
       type: list
       elements: dict
+    patroni:
+      description: The member of a highly available cluster of PostgreSQL that this collection made, with C(is_made) (whether it has the
+        data), C(version), C(data_dir), C(members) (their addresses), C(settings) and C(passwords). None where there is none.
+      type: dict
     mysql_server:
       description: The server of MySQL or MariaDB that is installed, with C(kind) (V(mysql) or V(mariadb)), C(version) (the last that ran),
         C(own) (whether it serves this collection's database), C(settings) (what this collection set) and C(databases) (how many
@@ -128,6 +133,7 @@ from ansible_collections.updraft.airflow.plugins.module_utils.host_adopted impor
 from ansible_collections.updraft.airflow.plugins.module_utils.host_brokers import find_brokers
 from ansible_collections.updraft.airflow.plugins.module_utils.host_interpreters import find_interpreters
 from ansible_collections.updraft.airflow.plugins.module_utils.host_mysql import find_server
+from ansible_collections.updraft.airflow.plugins.module_utils.host_patroni import find_patroni
 from ansible_collections.updraft.airflow.plugins.module_utils.host_postgresql import find_clusters
 from ansible_collections.updraft.airflow.plugins.module_utils.host_restart import RESTART_FILE, RestartFileError
 from ansible_collections.updraft.airflow.plugins.module_utils.host_sqlite import read_metadata
@@ -212,6 +218,7 @@ def look(parameters: dict[str, Any]) -> dict[str, Any]:
         "adopted": adopted,
         "metadata": read_database(sqlite_path(installation, adopted), adopted),
         "postgresql_clusters": find_clusters(),
+        "patroni": find_patroni(),
         "mysql_server": find_server(),
         "brokers": find_brokers(),
     }

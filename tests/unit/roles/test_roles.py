@@ -16,7 +16,7 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 ROLES = sorted(path.name for path in (CHECKOUT / "roles").iterdir() if path.is_dir())
 PLAYBOOKS = sorted((CHECKOUT / "playbooks").glob("*.yml"))
 # Task files that a role chooses by the engine's name.
-ENGINES = {"postgresql", "mysql", "rabbitmq", "redis", "nginx", "haproxy"}
+ENGINES = {"postgresql", "mysql", "rabbitmq", "redis", "nginx", "haproxy", "patroni"}
 CALL = re.compile(r"name: updraft\.airflow\.(\w+)\n\s+tasks_from: (\w+)")
 
 

@@ -24,7 +24,15 @@ def make_cluster(folder: Path, name: str, *oids: int, own: bool = False) -> dict
     if own:
         (configuration / "conf.d" / "airflow.conf").write_text("# by Ansible\nport = 5432\nmax_connections = '100'\n")
     settings_of = {"port": "5432", "max_connections": "100"} if own else {}
-    return {"name": name, "config_dir": str(configuration), "own": own, "settings": settings_of, "databases": len(oids)}
+    return {
+        "name": name,
+        "config_dir": str(configuration),
+        "data_dir": str(data),
+        "own": own,
+        "disabled": False,
+        "settings": settings_of,
+        "databases": len(oids),
+    }
 
 
 def install_server(folder: Path, version: str) -> None:
@@ -76,4 +84,5 @@ def test_a_cluster_without_its_data_has_no_databases(tmp_path: Path) -> None:
     configuration = tmp_path / "etc" / "15" / "main"
     configuration.mkdir(parents=True)
     (configuration / "postgresql.conf").write_text("port = 5432\n")
-    assert found(tmp_path) == [{"name": "15/main", "config_dir": str(configuration), "own": False, "settings": {}, "databases": 0}]
+    (cluster,) = found(tmp_path)
+    assert (cluster["name"], cluster["data_dir"], cluster["settings"], cluster["databases"]) == ("15/main", str(configuration), {}, 0)

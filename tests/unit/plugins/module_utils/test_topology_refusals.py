@@ -105,11 +105,7 @@ HOST_CASES = {
     "two databases": (
         inventory({"h1": ALL, "h2": "metadata_db"}),
         "Group airflow_metadata_db has 2 hosts (h1, h2): of two database servers neither has a majority when they lose each other; keep "
-        "one.",
-    ),
-    "three databases": (
-        inventory({"h1": ALL, "h2": "metadata_db", "h3": "metadata_db"}),
-        "Group airflow_metadata_db has 3 hosts (h1, h2, h3), and a database cluster is not supported by this release: keep one.",
+        "one, or make them three.",
     ),
     "SQLite on two hosts": (
         inventory({"h1": "webserver", "h2": "scheduler"}),

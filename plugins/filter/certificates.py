@@ -1,0 +1,108 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The certificates of a plan: which have to be issued, as far as the controller's files say, and what a host gets of them."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+# Ansible takes every file in an inventory folder for an inventory, but for those that end so.
+SUFFIX = ".txt"
+AUTHORITY = "ca.crt" + SUFFIX
+RENEWAL = timedelta(days=30)
+"""A certificate is issued anew when it has less time left than this."""
+
+
+def due_certificates(certificates: Sequence[Mapping[str, Any]], folder: str, host: str) -> list[dict[str, Any]]:
+    """Those without a file, of another authority, for other names or uses, or with little time left."""
+    try:
+        # ansible-core needs it too, so the controller has it.
+        from cryptography import x509
+    except ImportError as error:
+        raise AnsibleFilterError(f"The controller's Python has no cryptography: {error}.") from None
+    authority = _load(x509, os.path.join(folder, AUTHORITY))
+    return [
+        dict(certificate)
+        for certificate in certificates
+        if authority is None
+        or not os.path.exists(f"{base_name(folder, host, certificate['name'])}.key{SUFFIX}")
+        or not _is_good(x509, _load(x509, f"{base_name(folder, host, certificate['name'])}.crt{SUFFIX}"), authority, certificate)
+    ]
+
+
+def certificate_files(certificates: Sequence[Mapping[str, Any]], folder: str, host: str) -> list[dict[str, Any]]:
+    """Entries for airflow_files: what a host gets of its certificates, with the folders. The keys' content is given apart."""
+    entries: list[dict[str, Any]] = []
+    for certificate in certificates:
+        place = os.path.dirname(certificate["key"])
+        public = {"owner": "root", "group": "root", "mode": "0644"}
+        entries += [{**public, "path": path, "state": "directory", "mode": "0755"} for path in (os.path.dirname(place), place)]
+        entries += [
+            {**public, "path": certificate["authority"], "content": _text(os.path.join(folder, AUTHORITY))},
+            {**public, "path": certificate["certificate"], "content": _text(f"{base_name(folder, host, certificate['name'])}.crt{SUFFIX}")},
+            {"path": certificate["key"], **{name: certificate[name] for name in ("owner", "group", "mode")}},
+        ]
+    return entries
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read()
+    except OSError as error:
+        raise AnsibleFilterError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def base_name(folder: str, host: str, name: str) -> str:
+    """The file of a host's certificate on the controller, without its ending."""
+    return os.path.join(folder, f"{host}-{name}")
+
+
+def _load(x509: Any, path: str) -> Any:
+    try:
+        with open(path, "rb") as stream:
+            return x509.load_pem_x509_certificate(stream.read())
+    except (OSError, ValueError):
+        return None
+
+
+def _is_good(x509: Any, found: Any, authority: Any, wanted: Mapping[str, Any]) -> bool:
+    if found is None or _time_left(found) < RENEWAL:
+        return False
+    try:
+        found.verify_directly_issued_by(authority)
+        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        usages = {usage._name for usage in found.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value}
+    except Exception:
+        # Whatever is wrong with it, a new one is right.
+        return False
+    present = {f"DNS:{name}" for name in names.get_values_for_type(x509.DNSName)}
+    present |= {f"IP:{address}" for address in names.get_values_for_type(x509.IPAddress)}
+    return present == {_plain(name) for name in wanted["subject_alt_names"]} and usages == set(wanted["usages"])
+
+
+def _time_left(found: Any) -> timedelta:
+    end = getattr(found, "not_valid_after_utc", None) or found.not_valid_after.replace(tzinfo=timezone.utc)
+    left: timedelta = end - datetime.now(timezone.utc)
+    return left
+
+
+def _plain(name: str) -> str:
+    """An address in the one way that a certificate tells it."""
+    kind, _colon, value = name.partition(":")
+    return f"IP:{ipaddress.ip_address(value)}" if kind == "IP" else name
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Filters by name."""
+        return {"certificate_files": certificate_files, "due_certificates": due_certificates}

@@ -1,0 +1,366 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PostgreSQL made highly available: a cluster of Patroni's, its etcd, and the way of Airflow's hosts to the leader."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ._topology_database import is_cluster, is_established, own_cluster, own_patroni, server_host
+from ._topology_model import Draft, Host
+from ._topology_urls import LOOPBACK, bracketed
+
+API_PORT = 8008
+ETCD_CLIENT_PORT = 2379
+ETCD_PEER_PORT = 2380
+PORTS = {API_PORT: "Patroni", ETCD_CLIENT_PORT: "etcd", ETCD_PEER_PORT: "etcd"}
+"""What a member listens on besides PostgreSQL: the services' usual ports."""
+
+CONFIGURATION = "/etc/patroni/config.yml"
+TLS_DIR = "/etc/patroni/tls"
+ETCD_CONFIGURATION = "/etc/etcd/airflow.json"
+ETCD_TLS_DIR = "/etc/etcd/tls"
+ETCD_DATA_DIR = "/var/lib/etcd/airflow"
+DATA_DIR = "/var/lib/postgresql/{version}/main"
+BIN_DIR = "/usr/lib/postgresql/{version}/bin"
+PROXY_UNIT = "airflow-database-proxy.service"
+UNITS = ("patroni.service", "etcd.service")
+
+API_USER = "patroni"
+SUPERUSER = "postgres"
+REPLICATION_USER = "replicator"
+REWIND_USER = "rewinder"
+
+ETCD_HEARTBEAT_MS = 100
+ETCD_ELECTION_MS = 1000
+"""etcd's own defaults, of which its tuning guide says that an election wants ten times the time of a round trip, and a heartbeat one.
+
+A new leader of etcd gives every lease its whole time anew and an election's on top, so a longer election makes the loss of a host that
+led both last longer; a shorter one takes a busy machine for a dead one.
+"""
+
+TIMERS: Mapping[str, Any] = {
+    "ttl": 20,
+    "loop_wait": 2,
+    "retry_timeout": 3,
+    "primary_start_timeout": 0,
+    "maximum_lag_on_failover": 1048576,
+    "synchronous_mode": True,
+    "failsafe_mode": True,
+}
+"""Patroni's words for a fast failover that loses nothing.
+
+`ttl` 20 and `retry_timeout` 3 are the least that Patroni's documentation allows, and it wants loop_wait + 2 * retry_timeout <= ttl. A host
+that is lost is noticed when its lease ends, so this is what a failover lasts; measured on 2 cores: 20 s, with Patroni's defaults 29 s.
+`primary_start_timeout` 0 hands over at once when the leader's PostgreSQL dies, in place of starting it again for up to 300 s: 1.3 s
+against 7.7 s. `synchronous_mode` promotes nobody but who has every write that was acknowledged, and goes on with one member when the others
+are gone. `failsafe_mode` keeps the leader when etcd has no majority, as long as all other members answer it. The lag, Patroni's default,
+counts for a member that is not synchronous.
+"""
+
+SERVER_SETTINGS: Mapping[str, str] = {
+    "wal_level": "replica",
+    "hot_standby": "on",
+    "wal_log_hints": "on",
+    "max_wal_senders": "10",
+    "max_replication_slots": "10",
+    "wal_keep_size": "2GB",
+    "wal_sender_timeout": "5s",
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+    "password_encryption": "scram-sha-256",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "ssl": "on",
+    "ssl_ca_file": f"{TLS_DIR}/ca.crt",
+    "ssl_cert_file": f"{TLS_DIR}/server.crt",
+    "ssl_key_file": f"{TLS_DIR}/server.key",
+}
+"""What every member's PostgreSQL has.
+
+`wal_sender_timeout`: commits wait for a frozen synchronous member this long, 60 s by default. `wal_keep_size` lets a member that was away
+follow again, for as long as 2 GB of changes took, which is days of Airflow's. `wal_log_hints` is what pg_rewind wants of data
+without checksums.
+"""
+
+REWIND_FUNCTIONS = (
+    "pg_ls_dir(text, boolean, boolean)",
+    "pg_stat_file(text, boolean)",
+    "pg_read_binary_file(text)",
+    "pg_read_binary_file(text, bigint, bigint, boolean)",
+)
+"""What pg_rewind calls, by PostgreSQL's documentation of it."""
+
+SECRET_NAMES = (
+    "database_superuser_password",
+    "database_replication_password",
+    "database_rewind_password",
+    "database_cluster_password",
+)
+
+
+def members(draft: Draft) -> list[Host]:
+    """The hosts of the cluster, in the order of the inventory."""
+    return [draft.hosts[name] for name in draft.groups["metadata_db"]]
+
+
+def address_of(host: Host) -> str:
+    """How others reach a member."""
+    return str(host.address or host.name)
+
+
+def listen_address(host: Host) -> str | None:
+    """An address of its own that a member listens on; an advertised one may be another machine's that forwards."""
+    return host.address if host.address == host.default_address else None
+
+
+def cluster_plan(draft: Draft, name: str, parameters: Mapping[str, str], hba: Sequence[Mapping[str, str]]) -> dict[str, Any] | None:
+    """Everything that a member is to be, None for a host that is none."""
+    database = draft.database
+    if database is None or not is_cluster(draft) or name not in draft.groups["metadata_db"]:
+        return None
+    host = draft.hosts[name]
+    settings = cluster_settings(draft, parameters, hba)
+    is_first = not is_established(draft) and host is server_host(draft)
+    data_dir = _data_dir(draft, host)
+    return {
+        "name": name,
+        "version": _version(draft),
+        "port": database.server_port,
+        "data_dir": data_dir,
+        "members": [{"name": member.name, "address": address_of(member)} for member in members(draft)],
+        "is_first": is_first,
+        "takes_over": _takes_over(draft, host, data_dir) if is_first else None,
+        "settings": settings,
+        "patroni": _patroni(draft, host, data_dir),
+        "bootstrap": _bootstrap(settings) if is_first else None,
+        "etcd": _etcd(draft, host),
+        "api": _api(draft, host),
+        "accounts": _accounts(draft),
+        "rewind_functions": list(REWIND_FUNCTIONS),
+        "paths": {"patroni": CONFIGURATION, "etcd": ETCD_CONFIGURATION, "authority": f"{TLS_DIR}/ca.crt"},
+    }
+
+
+def proxy_plan(draft: Draft, name: str, limit: int) -> dict[str, Any] | None:
+    """How a host with a daemon gets to the leader, None where there is no cluster or no daemon."""
+    database = draft.database
+    if database is None or not is_cluster(draft) or name not in draft.airflow_hosts:
+        return None
+    return {
+        "address": database.host,
+        "port": database.port,
+        "unit": PROXY_UNIT,
+        "members": [
+            {"name": member.name, "address": bracketed(address_of(member)), "port": database.server_port, "api_port": API_PORT}
+            for member in members(draft)
+        ],
+        # Every one of them would be refused by the server before it is by the proxy, whose word for it nobody would understand.
+        "connections": 2 * limit,
+    }
+
+
+def cluster_certificates(draft: Draft, name: str) -> list[dict[str, Any]]:
+    """The certificates of a member: one for PostgreSQL and Patroni, one for etcd.
+
+    Both name every way to reach the host. etcd lets in who has one for a client, and its own gateway is a client of it too; Patroni
+    asks it with its own.
+    """
+    if not is_cluster(draft) or name not in draft.groups["metadata_db"]:
+        return []
+    host = draft.hosts[name]
+    names = [address_of(host), name, *LOOPBACK]
+    return [
+        {
+            "name": service,
+            "key": f"{folder}/server.key",
+            "certificate": f"{folder}/server.crt",
+            "authority": f"{folder}/ca.crt",
+            "owner": owner,
+            "group": owner,
+            "mode": "0600",
+            "common_name": name[:64],
+            "subject_alt_names": list(dict.fromkeys(_alternative_name(each) for each in names)),
+            "usages": ["serverAuth", "clientAuth"],
+        }
+        for service, folder, owner in (("postgresql", TLS_DIR, "postgres"), ("etcd", ETCD_TLS_DIR, "etcd"))
+    ]
+
+
+def cluster_settings(draft: Draft, parameters: Mapping[str, str], hba: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """What holds for all members, as Patroni keeps it in etcd."""
+    return {
+        **TIMERS,
+        "postgresql": {
+            "use_pg_rewind": True,
+            "use_slots": True,
+            # A former leader whose data cannot be rewound comes back by a new copy: nobody has been told of what only it has.
+            "remove_data_directory_on_rewind_failure": True,
+            "parameters": {**SERVER_SETTINGS, **parameters},
+            "pg_hba": _hba_lines(draft, hba),
+        },
+    }
+
+
+def cluster_secrets(draft: Draft) -> tuple[str, ...]:
+    """The secrets of the members among themselves."""
+    return SECRET_NAMES if is_cluster(draft) else ()
+
+
+def _alternative_name(name: str) -> str:
+    try:
+        return f"IP:{ipaddress.ip_address(name)}"
+    except ValueError:
+        return f"DNS:{name}"
+
+
+def network(address: str) -> str:
+    """An address as pg_hba.conf has it; a name stands for itself."""
+    try:
+        return f"{address}/{ipaddress.ip_address(address).max_prefixlen}"
+    except ValueError:
+        return address
+
+
+def _hba_lines(draft: Draft, hba: Sequence[Mapping[str, str]]) -> list[str]:
+    peers = [*LOOPBACK[:2], *(address_of(member) for member in members(draft))]
+    lines = ["local all all peer"]
+    lines += [f"hostssl replication {REPLICATION_USER} {network(peer)} scram-sha-256" for peer in peers]
+    lines += [f"hostssl postgres {REWIND_USER} {network(peer)} scram-sha-256" for peer in peers]
+    return [*lines, *(f"{rule['contype']} {rule['databases']} {rule['users']} {rule['source']} {rule['method']}" for rule in hba)]
+
+
+def _version(draft: Draft) -> int | None:
+    return draft.database.version[0] if draft.database and draft.database.version else None
+
+
+def _data_dir(draft: Draft, host: Host) -> str:
+    """Where the data are, or else where the distribution would have them."""
+    found = own_patroni(host) or (own_cluster(host) if host is server_host(draft) else None) or {}
+    return str(found.get("data_dir") or DATA_DIR.format(version=_version(draft)))
+
+
+def _takes_over(draft: Draft, host: Host, data_dir: str) -> dict[str, Any] | None:
+    """The single server that becomes the first member, None where the cluster begins empty."""
+    found = own_cluster(host)
+    if found is None:
+        return None
+    return {
+        "unit": "postgresql@{}.service".format(found["name"].replace("/", "-")),
+        "config_dir": found["config_dir"],
+        "data_dir": data_dir,
+        # An earlier run got this far and no farther.
+        "is_stopped": bool(found.get("disabled")),
+    }
+
+
+def _bootstrap(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """How the first member makes the data. The others have no such thing, so that none of them can begin an empty cluster."""
+    return {"dcs": settings, "initdb": [{"encoding": "UTF8"}, {"locale": "C.UTF-8"}, "data-checksums"]}
+
+
+def _patroni(draft: Draft, host: Host, data_dir: str) -> dict[str, Any]:
+    database = draft.database
+    assert database is not None
+    port, own, address = database.server_port, listen_address(host), bracketed(address_of(host))
+    certificate = {"certfile": f"{TLS_DIR}/server.crt", "keyfile": f"{TLS_DIR}/server.key"}
+    verified = {"sslmode": "verify-ca", "sslrootcert": f"{TLS_DIR}/ca.crt"}
+    return {
+        "scope": draft.values["airflow_installation"],
+        "namespace": "/updraft/",
+        "name": host.name,
+        "restapi": {
+            "listen": f"{bracketed(own) if own else '0.0.0.0'}:{API_PORT}",
+            "connect_address": f"{address}:{API_PORT}",
+            **certificate,
+            "cafile": f"{TLS_DIR}/ca.crt",
+            "authentication": {"username": API_USER, "password": draft.secrets.get("database_cluster_password", "")},
+        },
+        "ctl": {**certificate, "cacert": f"{TLS_DIR}/ca.crt"},
+        "etcd3": {
+            "hosts": [f"{bracketed(address_of(member))}:{ETCD_CLIENT_PORT}" for member in members(draft)],
+            "protocol": "https",
+            "cacert": f"{TLS_DIR}/ca.crt",
+            "cert": certificate["certfile"],
+            "key": certificate["keyfile"],
+        },
+        "postgresql": {
+            "listen": f"{f'localhost,{own}' if own else '*'}:{port}",
+            "connect_address": f"{address}:{port}",
+            "data_dir": data_dir,
+            "bin_dir": BIN_DIR.format(version=_version(draft)),
+            "pgpass": "/var/lib/postgresql/.pgpass-patroni",
+            "use_unix_socket": True,
+            "parameters": {"unix_socket_directories": "/var/run/postgresql"},
+            "authentication": {
+                "superuser": {"username": SUPERUSER, "password": draft.secrets.get("database_superuser_password", "")},
+                "replication": {
+                    "username": REPLICATION_USER,
+                    "password": draft.secrets.get("database_replication_password", ""),
+                    **verified,
+                },
+                "rewind": {"username": REWIND_USER, "password": draft.secrets.get("database_rewind_password", ""), **verified},
+            },
+        },
+        "watchdog": {"mode": "off"},
+    }
+
+
+def _etcd(draft: Draft, host: Host) -> dict[str, Any]:
+    own, address = listen_address(host), bracketed(address_of(host))
+    listen = bracketed(own) if own else "0.0.0.0"
+    clients = [f"https://{listen}:{ETCD_CLIENT_PORT}", *([f"https://{LOOPBACK[0]}:{ETCD_CLIENT_PORT}"] if own else [])]
+    tls = {
+        "cert-file": f"{ETCD_TLS_DIR}/server.crt",
+        "key-file": f"{ETCD_TLS_DIR}/server.key",
+        "trusted-ca-file": f"{ETCD_TLS_DIR}/ca.crt",
+        "client-cert-auth": True,
+    }
+    peers = [f"{member.name}=https://{bracketed(address_of(member))}:{ETCD_PEER_PORT}" for member in members(draft)]
+    return {
+        "name": host.name,
+        "data-dir": ETCD_DATA_DIR,
+        "listen-peer-urls": f"https://{listen}:{ETCD_PEER_PORT}",
+        "listen-client-urls": ",".join(clients),
+        "initial-advertise-peer-urls": f"https://{address}:{ETCD_PEER_PORT}",
+        "advertise-client-urls": f"https://{address}:{ETCD_CLIENT_PORT}",
+        "initial-cluster": ",".join(peers),
+        "initial-cluster-state": "new",
+        "initial-cluster-token": draft.values["airflow_installation"],
+        "heartbeat-interval": ETCD_HEARTBEAT_MS,
+        "election-timeout": ETCD_ELECTION_MS,
+        # A member that comes back does not unseat the leader that the others have.
+        "pre-vote": True,
+        # Patroni writes every few seconds: without it the history would fill etcd's 2 GB within some months.
+        "auto-compaction-mode": "periodic",
+        "auto-compaction-retention": "1h",
+        "client-transport-security": tls,
+        "peer-transport-security": tls,
+        "logger": "zap",
+        "log-level": "warn",
+    }
+
+
+def _api(draft: Draft, host: Host) -> dict[str, str]:
+    return {
+        "url": f"https://{bracketed(address_of(host))}:{API_PORT}",
+        "authority": f"{TLS_DIR}/ca.crt",
+        "username": API_USER,
+        "password": draft.secrets.get("database_cluster_password", ""),
+    }
+
+
+def _accounts(draft: Draft) -> list[dict[str, str]]:
+    """What Patroni makes itself in an empty cluster, and a server that it takes over does not have."""
+    return [
+        {"user": user, "flags": flags, "password": draft.secrets.get(secret, "")}
+        for user, flags, secret in (
+            (SUPERUSER, "", SECRET_NAMES[0]),
+            (REPLICATION_USER, "LOGIN,REPLICATION", SECRET_NAMES[1]),
+            (REWIND_USER, "LOGIN", SECRET_NAMES[2]),
+        )
+    ]

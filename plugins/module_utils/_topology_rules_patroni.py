@@ -1,0 +1,138 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules about a highly available cluster of PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from . import _topology_versions as versions
+from ._topology_database import CLUSTER_ENGINE, ENGINE_TITLES, has_data, is_cluster, is_established, own_cluster, own_patroni
+from ._topology_model import Draft, Host, counted, listed
+from ._topology_patroni import address_of, members
+
+WITH_PATRONI = ("Debian", "Ubuntu")
+"""Distributions that have packages of Patroni and of etcd's server."""
+
+
+def number_of_databases(draft: Draft) -> Iterator[str]:
+    """One server, or a cluster with a majority."""
+    hosts = draft.groups["metadata_db"]
+    place = f"Group {draft.group('metadata_db')} has {counted(len(hosts), 'host')} ({listed(hosts)})"
+    if len(hosts) == 2:
+        yield f"{place}: of two database servers neither has a majority when they lose each other; keep one, or make them three."
+    elif len(hosts) > 2 and draft.engine != CLUSTER_ENGINE and draft.engine in ENGINE_TITLES:
+        yield f"{place}, and a cluster of {ENGINE_TITLES[draft.engine]} servers is not supported by this release: keep one."
+    elif len(hosts) > 2 and len(hosts) % 2 == 0:
+        yield f"{place}: {len(hosts)} members outlive the loss of no more hosts than {len(hosts) - 1} do; take one out, or add one."
+
+
+def systems_have_patroni(draft: Draft) -> Iterator[str]:
+    """The parts come from the distribution's packages."""
+    for host in _cluster(draft):
+        key = versions.system_key(host.facts)
+        if key is not None and key[0] not in WITH_PATRONI:
+            yield (
+                f"{host.name} runs {host.facts.get('distribution')} {key[1]}, whose packages have no Patroni for a database cluster: use "
+                f"Debian 12 or 13, or keep one host in {draft.group('metadata_db')}."
+            )
+
+
+def servers_have_one_version(draft: Draft) -> Iterator[str]:
+    """A member follows another one of its own major version only."""
+    found = {host.name: _version(host) for host in _cluster(draft)}
+    if len({version for version in found.values() if version}) > 1:
+        known = listed(f"{name}: {version}" for name, version in found.items())
+        yield (
+            f"The members of the database cluster would have different versions of PostgreSQL ({known}): give all of them the same release "
+            "of the distribution."
+        )
+
+
+def members_stay(draft: Draft) -> Iterator[str]:
+    """Who votes in etcd is settled when the cluster is made."""
+    hosts = _cluster(draft)
+    if not is_established(draft) or not hosts:
+        return
+    group = draft.group("metadata_db")
+    there = {address for host in hosts if has_data(host) for address in (own_patroni(host) or {})["members"]}
+    new = [host.name for host in hosts if own_patroni(host) is None]
+    gone = sorted(there - {address_of(host) for host in hosts})
+    if new:
+        yield (
+            f"{listed(new)} of group {group} has no member of the database cluster that is there ({listed(sorted(there))}), and adding or "
+            "replacing one is not supported by this release: keep the hosts that the cluster was made of."
+        )
+    elif gone:
+        yield (
+            f"The database cluster has members that are not in group {group} ({listed(gone)}), and removing one is not supported by this "
+            "release: put them back, with the addresses they had."
+        )
+
+
+def servers_are_free(draft: Draft) -> Iterator[str]:
+    """A server of others has the port and the folder."""
+    for host in _cluster(draft):
+        clusters = (host.info or {}).get("postgresql_clusters") or []
+        others = [cluster["config_dir"] for cluster in clusters if not cluster["own"]]
+        if others and not has_data(host):
+            yield (
+                f"{host.name} has a PostgreSQL server that is not Airflow's ({listed(others)}), where a member of the database cluster is "
+                "to be: use another host, or remove the server (pg_dropcluster)."
+            )
+
+
+def data_are_in_one_place(draft: Draft) -> Iterator[str]:
+    """Of two servers one would lose what it holds, and of none an installation would begin empty."""
+    if not _cluster(draft) or is_established(draft):
+        return
+    holding = [host.name for host in members(draft) if own_cluster(host)]
+    group = draft.group("metadata_db")
+    if len(holding) > 1:
+        yield (
+            f"{listed(holding)} of group {group} each have a database server of Airflow's, and which of them begins the database cluster "
+            "is not guessed: remove the others (pg_dropcluster)."
+        )
+    record = draft.installation
+    if not holding and record is not None and record["engine"] == CLUSTER_ENGINE:
+        place = (record.get("database") or {}).get("host")
+        yield (
+            f"The existing installation's database is at {place}, and no host of group {group} has its data: put the host that has them "
+            "into the group, and the database cluster begins with them."
+        )
+
+
+def rules_of_others_are_lost(draft: Draft) -> Iterator[str]:
+    """Warnings: what somebody else wrote beside Airflow's settings."""
+    for host in _cluster(draft):
+        found = own_cluster(host)
+        if found is not None and found["databases"] and not is_established(draft):
+            yield (
+                f"The PostgreSQL server of {host.name} becomes the first member of the database cluster, with all its databases: what "
+                f"somebody else wrote into {found['config_dir']}/postgresql.conf and pg_hba.conf does not count any more."
+            )
+
+
+def _cluster(draft: Draft) -> list[Host]:
+    return members(draft) if is_cluster(draft) else []
+
+
+def _version(host: Host) -> str | None:
+    """The major version that a member has or gets."""
+    if has_data(host):
+        return str((own_patroni(host) or {})["version"])
+    found, key = own_cluster(host), versions.system_key(host.facts)
+    packaged = versions.SYSTEM_POSTGRESQL.get(key) if key else None
+    return found["name"].partition("/")[0] if found else str(packaged or "") or None
+
+
+RULES = (
+    number_of_databases,
+    systems_have_patroni,
+    servers_have_one_version,
+    members_stay,
+    servers_are_free,
+    data_are_in_one_place,
+)
+WARNINGS = (rules_of_others_are_lost,)
