@@ -1,0 +1,116 @@
+# Copyright (c) 2026, the updraft.airflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changes of a running cluster, while requests and tasks go on: nothing of either is lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow_checks import api, faults, hosts, playbook, traffic
+from airflow_checks.fixtures import CHECKOUT, Installation, inventory_dir
+
+Group = Callable[[str], dict[str, Any]]
+LOGS = CHECKOUT / ".cache" / "site" / "cluster"
+REQUESTS = 2000
+PER_SECOND = 16
+CHANGED = {"airflow_config": {"core": {"max_consecutive_failed_dag_runs_per_dag": 7}}}
+"""An option that every daemon reads."""
+
+
+def play(name: str, *words: str) -> playbook.PlayRun:
+    """Run a playbook of the collection."""
+    arguments = ["--inventory", str(inventory_dir()), *words, f"updraft.airflow.{name}"]
+    return playbook.run(arguments, "updraft-cluster-m1", LOGS / f"{name}.log")
+
+
+@contextmanager
+def under_load(installation: Installation) -> Iterator[traffic.Traffic]:
+    """Requests and tasks while the block runs; afterwards, that none of them was lost."""
+    client = installation.client()
+    client.wait_for_dag("pairs")
+    client.pause("pairs", False)
+    runs: list[str] = []
+    with traffic.traffic(client, PER_SECOND) as sent:
+        runs.append(client.trigger("pairs"))
+        yield sent
+        runs.append(client.trigger("pairs"))
+        api.wait_until(f"{REQUESTS} requests", lambda: len(sent.requests) >= REQUESTS or None, 600)
+    print(f"RESULT requests {len(sent.requests)}, slowest {max(one.seconds for one in sent.requests):.1f} seconds")
+    assert sent.failures() == []
+    assert sent.kept() == sent.written() >= REQUESTS // 10
+    sent.clean()
+    for run_id in runs:
+        faults.ends_well(installation, run_id)
+
+
+def start_times(group: Group, name: str) -> dict[str, dict[str, tuple[int, int]]]:
+    """When each unit of a group's hosts was started."""
+    return {host_name: hosts.start_times(host) for host_name, host in group(name).items()}
+
+
+def test_site_restarts_running_hosts_one_by_one(installation: Installation, group: Group) -> None:
+    before = start_times(group, "airflow_webserver")
+    with under_load(installation):
+        run = play("site", "--extra-vars", json.dumps(CHANGED))
+    assert run.status == 0, run.output[-3000:]
+    after = start_times(group, "airflow_webserver")
+    assert all(after[host][unit] != started for host, units in before.items() for unit, started in units.items())
+    first, second = (max(started for started, _pid in units.values()) for units in after.values())
+    assert first != second
+
+
+def test_a_rolling_restart_loses_nothing(installation: Installation, group: Group) -> None:
+    before = start_times(group, "airflow_worker")
+    with under_load(installation):
+        run = play("rolling_restart")
+    assert run.status == 0, run.output[-3000:]
+    after = start_times(group, "airflow_worker")
+    assert all(after[host][unit] != started for host, units in before.items() for unit, started in units.items())
+
+
+def test_a_worker_is_taken_out_and_added_again_and_nothing_else_restarts(installation: Installation, group: Group) -> None:
+    *staying, leaving = group("airflow_worker")
+    others = [name for name in ("airflow_webserver", "airflow_metadata_db", "airflow_broker", "airflow_load_balancer") if group(name)]
+    everything = {name: {host: hosts.start_times(each, "*.service") for host, each in group(name).items()} for name in others}
+    client = installation.client()
+    run_id = faults.begin(installation)
+    out = play("scale_in", "--limit", leaving)
+    assert out.status == 0, out.output[-3000:]
+    faults.ends_well(installation, run_id)
+    assert hosts.units(group("airflow_worker")[leaving], "airflow-worker.service") == {}
+    assert installation.host.run(f"test -e {Path('/etc/airflow/worker.env')}").rc == 1
+    run_id = client.trigger("pairs")
+    faults.ends_well(installation, run_id)
+    ran = installation.query(f"SELECT DISTINCT hostname FROM task_instance WHERE run_id = '{run_id}'")
+    assert len(ran) == len(staying)
+    added = play("scale_out", "--limit", leaving)
+    assert added.status == 0, added.output[-3000:]
+    ran_before = set(map(str, ran))
+
+    def new_worker_runs() -> bool | None:
+        again = client.trigger("pairs")
+        faults.ends_well(installation, again)
+        found = installation.query(f"SELECT DISTINCT hostname FROM task_instance WHERE run_id = '{again}'")
+        return True if set(map(str, found)) - ran_before else None
+
+    api.wait_until("the new worker to run a task", new_worker_runs, 300)
+    for name, started in everything.items():
+        for host, units in started.items():
+            now = hosts.start_times(group(name)[host], "*.service")
+            # What is started by a timer of the distribution is none of ours.
+            kept = {unit: times for unit, times in units.items() if unit.startswith(("airflow-", "patroni", "etcd", "rabbitmq", "nginx"))}
+            assert {unit: now[unit] for unit in kept} == kept, host
+
+
+@pytest.mark.parametrize("name", ["scale_in", "scale_out"])
+def test_without_a_limit_they_say_what_they_need(name: str) -> None:
+    run = play(name)
+    assert run.status != 0
+    assert "--limit" in run.output
+    assert run.changed == 0
