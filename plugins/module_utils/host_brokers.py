@@ -47,14 +47,15 @@ def _rabbitmq(root: str) -> dict[str, Any]:
     config = "/etc/rabbitmq/rabbitmq.conf"
     further = [path for path in _below(root, "/etc/rabbitmq/conf.d/*.conf") if not path.endswith("/50-airflow.conf")]
     vhosts = _below(root, "/var/lib/rabbitmq/mnesia/*/msg_stores/vhosts/*/.vhost")
-    used = "it has settings of its own" if further or _exists(root, config) or _exists(root, "/etc/rabbitmq/advanced.config") else ""
+    own = _exists(root, "/etc/rabbitmq/conf.d/50-airflow.conf")
+    name = RABBITMQ_NODE.search(_read(os.path.join(root, "etc/rabbitmq/rabbitmq-env.conf")))
+    node = name[1].decode(errors="replace") if name else ""
+    settings = further or _exists(root, config) or _exists(root, "/etc/rabbitmq/advanced.config") or (node and not own)
+    used = "it has settings of its own" if settings else ""
     # The package makes one, for the user that comes with it.
     used = "it has further virtual hosts" if len(vhosts) > 1 else used
     data = "/var/lib/rabbitmq/mnesia/*"
     used = "it has queues" if _below(root, f"{data}/msg_stores/vhosts/*/queues/*") or _below(root, f"{data}/quorum/*/*") else used
-    own = _exists(root, "/etc/rabbitmq/conf.d/50-airflow.conf")
-    name = RABBITMQ_NODE.search(_read(os.path.join(root, "etc/rabbitmq/rabbitmq-env.conf")))
-    node = name[1].decode(errors="replace") if name else ""
     cookie = _read(os.path.join(root, "var/lib/rabbitmq/.erlang.cookie")).decode(errors="replace").strip() if own and node else ""
     found = {"engine": "rabbitmq", "title": "RabbitMQ", "config": config, "own": own, "used": used}
     return {**found, "node": node, "cookie": cookie}

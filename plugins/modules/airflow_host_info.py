@@ -114,6 +114,7 @@ airflow_host:
     brokers:
       description: The servers of Redis, Valkey and RabbitMQ that are installed, with C(engine) (V(redis) or V(rabbitmq)), C(title),
         C(config), C(own) (whether it is this collection's) and C(used) (why somebody else seems to use it, empty where nobody does).
+        RabbitMQ also with the name that was given to its C(node), and the C(cookie) of this collection's cluster.
       type: list
       elements: dict
 """

@@ -120,3 +120,4 @@ def test_a_node_of_a_cluster_tells_its_name_and_cookie(tmp_path: Path, content: 
     if own:
         write(tmp_path, "etc/rabbitmq/conf.d/50-airflow.conf")
     assert (only(tmp_path)["node"], only(tmp_path)["cookie"]) == (node, cookie)
+    assert only(tmp_path)["used"] == ("" if own else "it has settings of its own")
