@@ -12,6 +12,7 @@ from ._topology_model import Draft, LoadBalancer
 from ._topology_urls import LOOPBACK, WEB_PORT, web_url
 
 ENGINES = ("nginx", "haproxy")
+PROBE_UNIT = "airflow-web-probe.service"
 PROBE_PATHS = {2: "/health", 3: "/api/v2/version"}
 """Pages that answer without a login, and without the database: its failure is no reason to take every webserver out."""
 
@@ -28,6 +29,11 @@ def choose_load_balancer(draft: Draft) -> None:
         port=draft.values["airflow_load_balancer_port"] or WEB_PORT,
         shared_address=shared or "",
     )
+
+
+def has_probe(draft: Draft, name: str) -> bool:
+    """Whether a host has the probe that nginx needs beside it."""
+    return draft.load_balancer is not None and draft.load_balancer.engine == "nginx" and name in draft.groups["load_balancer"]
 
 
 def front_url(draft: Draft) -> str:

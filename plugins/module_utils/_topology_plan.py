@@ -27,7 +27,7 @@ from ._topology_dags import (
 from ._topology_database import ENGINE_TITLES, SERVER_ENGINES
 from ._topology_database_plan import database_plan
 from ._topology_handover import handover_plan
-from ._topology_load_balancer import load_balancer_plan
+from ._topology_load_balancer import PROBE_UNIT, has_probe, load_balancer_plan
 from ._topology_locks import environment_digest, lock_files, locked_names, package_name
 from ._topology_model import CONTROL_DAEMONS, Draft, Host
 from ._topology_objects import objects_plan
@@ -66,7 +66,7 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
     carried = carried_packages(draft)
     database = database_plan(draft, name)
     units = [f"{daemon['unit']}.service" for daemon in daemons]
-    handover = handover_plan(draft, name, [*units, *_proxy_units(database)], bool(database and database["restarts"]))
+    handover = handover_plan(draft, name, [*units, *_further_units(draft, name, database)], bool(database and database["restarts"]))
     return {
         "installation": draft.values["airflow_installation"],
         "version": draft.version,
@@ -119,8 +119,10 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
     }
 
 
-def _proxy_units(database: Mapping[str, Any] | None) -> list[str]:
-    return [PROXY_UNIT] if database and database["proxy"] else []
+def _further_units(draft: Draft, name: str, database: Mapping[str, Any] | None) -> list[str]:
+    """Units of this collection that are no daemons of Airflow."""
+    probe = [PROBE_UNIT] if has_probe(draft, name) else []
+    return [*([PROXY_UNIT] if database and database["proxy"] else []), *probe]
 
 
 def _peers(draft: Draft, name: str) -> list[dict[str, str | None]]:

@@ -324,8 +324,10 @@ class Unit:
         started = self.started
         if started is None:
             return False
+        # A folder's time is that of whatever came into it last.
+        read = [path for path in paths if os.path.islink(path) or not os.path.isdir(path)]
         # systemd gives whole seconds here: a file written in the second of the start counts as read.
-        return any(path in changed or (os.path.lexists(path) and os.lstat(path).st_mtime > started + 1) for path in paths)
+        return any(path in changed or (os.path.lexists(path) and os.lstat(path).st_mtime > started + 1) for path in read)
 
 
 def look_at(module: AnsibleModule, name: str) -> Unit:

@@ -111,6 +111,18 @@ def test_only_running_hosts_with_running_partners_wait_for_their_turn() -> None:
     assert rolled("m1", "m2") == ["m1", "m2"]
 
 
+def test_the_probe_stays_as_long_as_nginx_does() -> None:
+    hosts = {"m1": f"{MASTER} metadata_db", "lb": "load_balancer"}
+
+    def leaves(**variables: str) -> list[str]:
+        balancer = Host("lb", variables, facts("198.18.0.3"), info(units=["airflow-web-probe.service"]))
+        handover = compiled(inventory(hosts, details={"lb": balancer}, **variables)).plan("lb")["handover"]
+        return list((handover or {}).get("leave", []))
+
+    assert leaves() == []
+    assert leaves(airflow_load_balancer_engine="haproxy") == ["airflow-web-probe.service"]
+
+
 def test_folders_of_dags_are_compared_where_nothing_keeps_them_equal() -> None:
     assert plan("w1")["compared_dags"] == "/opt/airflow/dags"
     assert plan("lb")["compared_dags"] is None
