@@ -11,7 +11,8 @@ from airflow_checks.fixtures import Installation
 
 def executions(installation: Installation) -> list[hosts.Execution]:
     """What the DAG noted outside Airflow."""
-    return hosts.executions(installation.host, "/home/jane/tutorial/executions")
+    found: list[hosts.Execution] = hosts.executions(installation.host, "/home/jane/tutorial/executions")
+    return found
 
 
 def started(installation: Installation, run_id: str) -> list[hosts.Execution]:
