@@ -333,6 +333,8 @@ def _etcd(draft: Draft, host: Host) -> dict[str, Any]:
         "initial-cluster-token": draft.values["airflow_installation"],
         "heartbeat-interval": ETCD_HEARTBEAT_MS,
         "election-timeout": ETCD_ELECTION_MS,
+        # How Patroni asks it; a file of settings, unlike the command line, leaves it off.
+        "enable-grpc-gateway": True,
         # A member that comes back does not unseat the leader that the others have.
         "pre-vote": True,
         # Patroni writes every few seconds: without it the history would fill etcd's 2 GB within some months.
