@@ -331,8 +331,6 @@ def _etcd(draft: Draft, host: Host) -> dict[str, Any]:
         "advertise-client-urls": f"https://{address}:{ETCD_CLIENT_PORT}",
         "initial-cluster": ",".join(peers),
         "initial-cluster-state": "new",
-        # What Patroni asks; from a file, other than from the command line, it is off unless it is said.
-        "enable-grpc-gateway": True,
         "initial-cluster-token": draft.values["airflow_installation"],
         "heartbeat-interval": ETCD_HEARTBEAT_MS,
         "election-timeout": ETCD_ELECTION_MS,
