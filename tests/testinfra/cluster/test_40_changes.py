@@ -21,7 +21,8 @@ PER_SECOND = 16
 FURTHER_UNITS = ("airflow-database-proxy.service",)
 """What no new setting of Airflow's is for."""
 
-OWN_UNITS = ("airflow-", "patroni", "etcd", "rabbitmq", "nginx")
+SERVERS = ("airflow-*.service", "patroni.service", "etcd.service", "rabbitmq-server.service", "nginx.service")
+OTHERS = ("airflow_webserver", "airflow_metadata_db", "airflow_broker", "airflow_load_balancer")
 CHANGED = {"airflow_config": {"core": {"max_consecutive_failed_dag_runs_per_dag": 7}}}
 """An option that every daemon reads."""
 
@@ -58,6 +59,11 @@ def start_times(group: Group, name: str) -> dict[str, dict[str, tuple[int, int]]
     return {host: {unit: times for unit, times in units.items() if unit not in FURTHER_UNITS} for host, units in found.items()}
 
 
+def servers_start_times(host: Any) -> dict[str, tuple[int, int]]:
+    """When everything of a host that this collection looks after was started."""
+    return {unit: times for pattern in SERVERS for unit, times in hosts.start_times(host, pattern).items()}
+
+
 def test_site_restarts_running_hosts_one_by_one(installation: Installation, group: Group) -> None:
     before = start_times(group, "airflow_webserver")
     with under_load(installation):
@@ -80,8 +86,7 @@ def test_a_rolling_restart_loses_nothing(installation: Installation, group: Grou
 
 def test_a_worker_is_taken_out_and_added_again_and_nothing_else_restarts(installation: Installation, group: Group) -> None:
     *staying, leaving = group("airflow_worker")
-    others = [name for name in ("airflow_webserver", "airflow_metadata_db", "airflow_broker", "airflow_load_balancer") if group(name)]
-    everything = {name: {host: hosts.start_times(each, "*.service") for host, each in group(name).items()} for name in others}
+    before = {name: servers_start_times(host) for part in OTHERS for name, host in group(part).items()}
     client = installation.client()
     run_id = faults.begin(installation)
     out = play("scale_in", "--limit", leaving, host=leaving)
@@ -104,12 +109,7 @@ def test_a_worker_is_taken_out_and_added_again_and_nothing_else_restarts(install
         return True if set(map(str, found)) - ran_before else None
 
     api.wait_until("the new worker to run a task", new_worker_runs, 300)
-    for name, started in everything.items():
-        for host, units in started.items():
-            now = hosts.start_times(group(name)[host], "*.service")
-            # What is started by a timer of the distribution is none of ours.
-            kept = {unit: times for unit, times in units.items() if unit.startswith(OWN_UNITS)}
-            assert {unit: now[unit] for unit in kept} == kept, host
+    assert {name: servers_start_times(host) for part in OTHERS for name, host in group(part).items()} == before
 
 
 @pytest.mark.parametrize(("name", "host"), [("scale_in", "updraft-cluster-w1"), ("scale_out", "updraft-cluster-lb")])
