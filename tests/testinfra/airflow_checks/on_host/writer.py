@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes a row every so often and notes which were acknowledged: `writer.py NOTES`; `writer.py` alone removes the table.
 
-Runs with the Python of Airflow's environment, and reads the address of the database, which holds a password, from ADDRESS. Ends by SIGTERM. A write that was not answered is not repeated: the next one has another number.
+Runs with the Python of Airflow's environment, and reads the address of the database, which holds a password, from ADDRESS. Ends by SIGTERM.
+A write that was not answered is not repeated: the next one has another number.
 """
 
 from __future__ import annotations
