@@ -41,12 +41,16 @@ def docker(*words: str) -> None:
 
 def kill(unit: str, signal: str = "KILL", whom: str = "all") -> Callable[[str], None]:
     """Send a signal to a unit's processes."""
-    return lambda host: inside(host, "systemctl", "kill", f"--kill-whom={whom}", f"--signal={signal}", unit) and None
+
+    def send(host: str) -> None:
+        inside(host, "systemctl", "kill", f"--kill-whom={whom}", f"--signal={signal}", unit)
+
+    return send
 
 
 def first(group: str) -> Find:
     """The first host of a group."""
-    return lambda find: next(iter(find(group)))
+    return lambda find: str(next(iter(find(group))))
 
 
 def leader(_find: Any) -> str:
@@ -60,7 +64,7 @@ def leader(_find: Any) -> str:
 
 def follower(find: Any) -> str:
     """The host of a database that does not lead."""
-    return next(host for host in find("airflow_metadata_db") if host != leader(find))
+    return next(str(host) for host in find("airflow_metadata_db") if host != leader(find))
 
 
 def nothing(_host: str) -> None:
