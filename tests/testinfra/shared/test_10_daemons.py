@@ -44,9 +44,8 @@ def secrets_of(installation: Installation, name: str) -> set[str]:
 def test_the_units_run_and_are_enabled(installation: Installation) -> None:
     found = hosts.units(installation.host)
     assert set(found) == {f"airflow-{name}.service" for name in daemons(installation)}
-    assert {name: (unit.active, unit.enabled, unit.restarts) for name, unit in found.items()} == dict.fromkeys(
-        found, ("active", "enabled", 0)
-    )
+    wrong = [unit for unit in found.values() if (unit.active, unit.enabled, unit.restarts) != ("active", "enabled", 0)]
+    assert wrong == [], "\n".join(f"{unit}\n{hosts.journal(installation.host, unit.name, 400)}" for unit in wrong)
 
 
 def test_every_part_reports_itself_healthy(installation: Installation) -> None:
