@@ -31,8 +31,9 @@ class Writes:
 
     def lost(self) -> list[int]:
         """Numbers that were acknowledged and are not there."""
-        kept = {row[0] for row in self.installation.query("SELECT number FROM updraft_writes")}
-        return sorted(set(self.acknowledged()) - kept)
+        # In this order: more are acknowledged meanwhile.
+        acknowledged = set(self.acknowledged())
+        return sorted(acknowledged - {row[0] for row in self.installation.query("SELECT number FROM updraft_writes")})
 
     def longest_gap(self, since: float) -> float:
         """The longest time without one, from a moment on."""
