@@ -66,7 +66,8 @@ class Unit:
 
 def units(host: Any, pattern: str = UNITS) -> dict[str, Unit]:
     """Return the units that match, loaded or only installed, by name."""
-    listed = run(host, "systemctl", "list-unit-files", "--no-legend", "--no-pager", pattern).split("\n")
+    # It ends with 1 where none matches.
+    listed = str(host.run(f"systemctl list-unit-files --no-legend --no-pager {shlex.quote(pattern)}").stdout).split("\n")
     names = [line.split()[0] for line in listed if line.strip() and "@." not in line.split()[0]]
     found = {}
     for name in names:
