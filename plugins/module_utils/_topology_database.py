@@ -19,6 +19,9 @@ SERVER_ENGINES = tuple(DEFAULT_PORTS)
 CLUSTER_ENGINE = "postgresql"
 """The engine whose servers make a highly available cluster."""
 
+CLUSTER_OPTIONS = {"connect_timeout": "10"}
+"""Of libpq, which by itself waits without end: a daemon that connects while there is no leader would never look for the next one."""
+
 ENGINE_TITLES = {"sqlite": "SQLite", "postgresql": "PostgreSQL", mysql.ENGINE: "MySQL"}
 """Engines as they are written in sentences."""
 
@@ -78,6 +81,7 @@ def _named_database(draft: Draft) -> Database:
         host=LOOPBACK[0] if clustered else host,
         port=values["airflow_metadata_db_proxy_port"] if clustered else port,
         server_port=port if clustered else None,
+        options=dict(CLUSTER_OPTIONS) if clustered else {},
         name=values["airflow_metadata_db_name"],
         user=values["airflow_metadata_db_user"],
         ssl_mode=values["airflow_metadata_db_ssl_mode"] or _usual_ssl_mode(draft.engine, managed and not clustered and host in LOOPBACK),

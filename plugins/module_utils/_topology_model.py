@@ -95,7 +95,7 @@ class Database:
     version: tuple[int, ...] | None = None
     """PostgreSQL's major version, MySQL's first two numbers; None: not known, or somebody else's server."""
     options: dict[str, str] = field(default_factory=dict)
-    """Further options of libpq, of a server that was taken over."""
+    """Further options of libpq, of a server that was taken over or of a cluster."""
     server_port: int | None = None
     """The members' own port where the server is a cluster, which daemons reach by the proxy at `host` and `port`."""
     async_url: str = ""

@@ -55,9 +55,9 @@ TIMERS: Mapping[str, Any] = {
 """Patroni's words for a fast failover that loses nothing.
 
 `ttl` 20 and `retry_timeout` 3 are the least that Patroni's documentation allows, and it wants loop_wait + 2 * retry_timeout <= ttl. A host
-that is lost is noticed when its lease ends, so this is what a failover lasts; measured on 2 cores: 20 s, with Patroni's defaults 29 s.
-`primary_start_timeout` 0 hands over at once when the leader's PostgreSQL dies, in place of starting it again for up to 300 s: 1.3 s
-against 7.7 s. `synchronous_mode` promotes nobody but who has every write that was acknowledged, and goes on with one member when the others
+that is lost is noticed when its lease ends, so this is what a failover lasts; measured on 2 cores: 22 s, with Patroni's defaults 29 s.
+`primary_start_timeout` 0 hands over at once when the leader's PostgreSQL dies, in place of starting it again for up to 300 s: 2 s
+against 8 s. `synchronous_mode` promotes nobody but who has every write that was acknowledged, and goes on with one member when the others
 are gone. `failsafe_mode` keeps the leader when etcd has no majority, as long as all other members answer it. The lag, Patroni's default,
 counts for a member that is not synchronous.
 """

@@ -74,7 +74,7 @@ def growing(*details: Host, recorded: str = "198.18.0.3") -> Inputs:
 def test_daemons_reach_the_leader_by_a_port_of_their_own_host() -> None:
     database = plan(cluster(), "web")["database"]
     assert (database["host"], database["port"], database["ssl_mode"]) == ("127.0.0.1", 15432, "prefer")
-    assert "@127.0.0.1:15432/airflow?sslmode=prefer" in database["url"]
+    assert database["url"].endswith("@127.0.0.1:15432/airflow?sslmode=prefer&connect_timeout=10")
     assert "@127.0.0.1:15432/airflow?ssl=prefer" in database["async_url"]
     assert database["cluster"] is None
     proxy = database["proxy"]
