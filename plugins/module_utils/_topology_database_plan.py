@@ -14,7 +14,7 @@ from ._topology_celery import most_tasks
 from ._topology_connections import connections, ssl_root_cert
 from ._topology_database import candidate_clusters, has_data, is_alone, is_cluster, present_settings, server_host
 from ._topology_model import Database, Draft, Host
-from ._topology_patroni import cluster_plan, listen_address, network, proxy_plan
+from ._topology_patroni import cluster_admission, cluster_plan, listen_address, network, proxy_plan
 from ._topology_stages import number_setting
 
 WORKER_GROWTH = 2
@@ -50,6 +50,7 @@ def database_plan(draft: Draft, name: str) -> dict[str, Any] | None:
         "max_connections": limit,
         **made,
         "cluster": cluster_plan(draft, name, made["settings"], made["hba"]),
+        "admission": cluster_admission(draft, made["hba"]) if draft.inputs.limited is not None else [],
         "proxy": proxy_plan(draft, name, limit),
     }
 

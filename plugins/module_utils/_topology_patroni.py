@@ -147,6 +147,16 @@ def cluster_plan(draft: Draft, name: str, parameters: Mapping[str, str], hba: Se
     }
 
 
+def cluster_admission(draft: Draft, hba: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """What is asked of each member, of which the leader does it, to let further hosts in; nothing without a cluster."""
+    if not is_cluster(draft):
+        return []
+    settings = {"postgresql": {"pg_hba": _hba_lines(draft, hba)}}
+    return [
+        {"host": member.name, "arguments": {**_api(draft, member), "name": member.name, "settings": settings}} for member in members(draft)
+    ]
+
+
 def proxy_plan(draft: Draft, name: str, limit: int) -> dict[str, Any] | None:
     """How a host with a daemon gets to the leader, None where there is no cluster or no daemon."""
     database = draft.database

@@ -66,3 +66,15 @@ CASES = {
 def test_what_others_share_is_not_changed(name: str) -> None:
     inputs, sentence = CASES[name]
     assert findings(inputs) == [sentence]
+
+
+def test_a_cluster_of_databases_is_asked_to_let_the_new_host_in() -> None:
+    hosts = {"m1": "webserver scheduler broker", "w1": "worker", "w2": "worker", **{f"d{number}": "metadata_db" for number in (1, 2, 3)}}
+    whole = compiled(inventory(hosts)).plan("w2")["database"]
+    assert whole["admission"] == []
+    record = installation(executor="CeleryExecutor", database={"host": "127.0.0.1", "port": 15432, "name": "airflow"})
+    record["environment"]["scheduler"]["AIRFLOW__CELERY__BROKER_URL"] = BROKER
+    details = {"m1": Host("m1", {}, facts("198.18.0.2"), info(installation=record))}
+    inputs = replace(inventory(hosts, details=details), limited=["w2"])
+    told = [sentence for sentence in findings(inputs) if sentence.startswith("This run is limited")]
+    assert told == []
