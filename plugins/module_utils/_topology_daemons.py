@@ -17,7 +17,7 @@ from ._topology_load_balancer import proxy_addresses
 from ._topology_model import DAEMONS, Draft, Host, Worker
 from ._topology_patroni import PROXY_UNIT
 from ._topology_patroni import UNITS as CLUSTER_UNITS
-from ._topology_rules_values import scheduler_health_port
+from ._topology_rules_values import has_scheduler_page, scheduler_health_port
 from ._topology_secrets import derived_secrets, readers
 from ._topology_settings import base_path
 from ._topology_stages import setting
@@ -182,7 +182,7 @@ def _health(draft: Draft, host: Host, component: str) -> dict[str, Any]:
     if component == "webserver":
         page = "/api/v2/monitor/health" if draft.line >= 3 else "/health"
         health.update(kind="http", port=draft.port, path=base_path(draft) + page)
-    elif component == "scheduler" and setting(draft.settings, "scheduler", "enable_health_check", "False").lower() in ("true", "t", "1"):
+    elif component == "scheduler" and draft.line >= 3 and has_scheduler_page(draft):
         health.update(kind="http", port=scheduler_health_port(draft), path="/health")
     elif component == "worker":
         health.update(kind="celery")

@@ -13,7 +13,7 @@ from ._topology_database import is_cluster
 from ._topology_model import Draft
 from ._topology_patroni import PORTS as CLUSTER_PORTS
 from ._topology_settings import folders
-from ._topology_stages import number_setting
+from ._topology_stages import number_setting, setting
 from ._topology_urls import split_web_url
 
 USER_NAMES = ("airflow_admin_username", "airflow_api_username")
@@ -89,12 +89,17 @@ def _listeners(draft: Draft, host: str) -> Iterator[tuple[int, str]]:
         yield draft.database.server_port or draft.database.port, "airflow_metadata_db_port"
     if host in draft.workers or runs_local_tasks:
         yield number_setting(draft.settings, "logging", "worker_log_server_port", 8793), "[logging] worker_log_server_port"
-    if host in draft.placement["scheduler"]:
+    if host in draft.placement["scheduler"] and has_scheduler_page(draft):
         yield scheduler_health_port(draft), "[scheduler] scheduler_health_check_server_port"
     if host in draft.placement["triggerer"]:
         yield number_setting(draft.settings, "logging", "trigger_log_server_port", 8794), "[logging] trigger_log_server_port"
     if is_cluster(draft) and host in draft.groups["metadata_db"]:
         yield from CLUSTER_PORTS.items()
+
+
+def has_scheduler_page(draft: Draft) -> bool:
+    """Whether the scheduler answers about itself."""
+    return setting(draft.settings, "scheduler", "enable_health_check", "False").lower() in ("true", "t", "1")
 
 
 def scheduler_health_port(draft: Draft) -> int:
@@ -212,6 +217,16 @@ def proxy_environment_is_text(draft: Draft) -> Iterator[str]:
                 yield f"airflow_proxy_environment of {name}: {key} must be a text."
 
 
+def scheduler_page_of_2_is_off(draft: Draft) -> Iterator[str]:
+    """Warnings: a page that may stop what it tells of. 3.x gives a forked process connections of its own."""
+    if draft.line < 3 and has_scheduler_page(draft):
+        yield (
+            f"[scheduler] enable_health_check is on, and in Airflow {draft.version} that page shares the scheduler's connections to the "
+            "database: a request may stop the scheduler without a word; set it to False in airflow_config, the page of the webserver tells "
+            "the scheduler's health too."
+        )
+
+
 RULES = (
     drain_timeout_is_positive,
     ports_are_ports,
@@ -230,3 +245,4 @@ RULES = (
     requirements_are_single,
     proxy_environment_is_text,
 )
+WARNINGS = (scheduler_page_of_2_is_off,)

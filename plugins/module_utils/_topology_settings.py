@@ -120,7 +120,6 @@ def _derived(draft: Draft) -> Settings:
             "load_examples": "False" if draft.adopted is None else "True",
         },
         "logging": {"base_log_folder": places["logs"]},
-        "scheduler": {"enable_health_check": "True"},
     }
     of_line = _derived_2(draft) if draft.line < 3 else merge(_derived_3(draft), _async_arguments(draft))
     further = (_failover(draft), _celery(draft), _log_addresses(draft), _proxy(draft))
@@ -248,6 +247,9 @@ def _derived_2(draft: Draft) -> Settings:
 def _derived_3(draft: Draft) -> Settings:
     settings: Settings = {
         "core": {"auth_manager": FAB_AUTH_MANAGER, "execution_api_server_url": execution_api_url(draft)},
+        # Not in 2.x, whose health server is made by a fork and keeps the scheduler's connections to the database: a request reads what the
+        # scheduler was answered, and the scheduler waits for ever or ends.
+        "scheduler": {"enable_health_check": "True"},
         "api": {"port": str(draft.port)},
         "api_auth": {"jwt_issuer": f"airflow:{draft.values['airflow_installation']}"},
         "fab": {"config_file": f"{CONFIG_DIR}/webserver_config.py"},

@@ -116,6 +116,19 @@ def test_health_follows_the_users_settings() -> None:
     assert daemon(off, "scheduler")["health"]["kind"] == "job"
 
 
+def test_the_schedulers_page_of_2_is_left_off() -> None:
+    # Its server keeps the connections that it had when it was forked from the scheduler.
+    result = plan(server(airflow_version="2.11.2"))
+    assert "enable_health_check" not in result["settings"].get("scheduler", {})
+    assert (daemon(result, "scheduler")["health"]["kind"], daemon(result, "scheduler")["health"]["url"]) == ("job", None)
+    assert result["warnings"] == []
+    wanted = plan(server(airflow_version="2.11.2", airflow_config={"scheduler": {"enable_health_check": True}}))
+    assert daemon(wanted, "scheduler")["health"]["kind"] == "job"
+    assert wanted["warnings"][0].startswith(
+        "[scheduler] enable_health_check is on, and in Airflow 2.11.2 that page shares the scheduler's "
+    )
+
+
 def test_health_of_2_is_another_page() -> None:
     assert daemon(plan(server(airflow_version="2.11.2")), "webserver")["health"]["path"] == "/health"
 
