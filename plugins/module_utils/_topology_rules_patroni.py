@@ -16,6 +16,9 @@ WITH_PATRONI = ("Debian", "Ubuntu")
 """Distributions that have packages of Patroni and of etcd's server."""
 
 
+SMALLEST_CLUSTER = 3
+
+
 def number_of_databases(draft: Draft) -> Iterator[str]:
     """One server, or a cluster with a majority."""
     hosts = draft.groups["metadata_db"]
@@ -85,7 +88,8 @@ def servers_are_free(draft: Draft) -> Iterator[str]:
 
 def data_are_in_one_place(draft: Draft) -> Iterator[str]:
     """Of two servers one would lose what it holds, and of none an installation would begin empty."""
-    if not _cluster(draft) or is_established(draft):
+    # Of two none would begin: their number is a finding by itself.
+    if len(_cluster(draft)) < SMALLEST_CLUSTER or is_established(draft):
         return
     holding = [host.name for host in members(draft) if own_cluster(host)]
     group = draft.group("metadata_db")
