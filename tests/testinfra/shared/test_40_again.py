@@ -17,6 +17,7 @@ from airflow_checks.playbook import PlayRun
 VERBOSE = ("-vvv", "--diff")
 ANSIBLES_MODULE = re.compile(r"^/bin/sh -c \S+/bin/python && sleep 0$")
 CONFIGURE = "Write the configuration and switch to Airflow"
+UNITS = "Write the units and secrets of the daemons"
 
 
 @dataclass(frozen=True)
@@ -83,21 +84,21 @@ BREAKAGES = [
         "a secret of a daemon",
         "sed -i /FERNET_KEY/d /etc/airflow/webserver.env",
         "grep -q FERNET_KEY /etc/airflow/webserver.env",
-        "Install the unit of the webserver",
+        UNITS,
         "/etc/airflow/webserver.env",
     ),
     Breakage(
         "the permissions of a file with secrets",
         "chmod 0644 /etc/airflow/scheduler.env",
         'test "$(stat -c %a /etc/airflow/scheduler.env)" = 600',
-        "Install the unit of the scheduler",
+        UNITS,
         "/etc/airflow/scheduler.env",
     ),
     Breakage(
         "a unit",
         "sed -i s/KillMode=mixed/KillMode=process/ /etc/systemd/system/airflow-webserver.service",
         "systemctl show -p KillMode airflow-webserver | grep -q mixed",
-        "Install the unit of the webserver",
+        UNITS,
         "/etc/systemd/system/airflow-webserver.service",
     ),
     Breakage(
@@ -229,10 +230,10 @@ def test_the_next_run_changes_nothing_and_starts_nothing(installation: Installat
         again = run_site()
         print(f"RESULT quiet_site {time.monotonic() - started:.1f} seconds, {again.ok} tasks")
     assert (again.failed, again.changed) == (0, 0), again.in_words()
-    # Each task costs whoever runs it half a second per host. A unit takes three: its files, its health, and for workers the loop. Each
-    # kind of objects takes one, and the way there another.
+    # Each task costs whoever runs it half a second per host. A unit takes one, its health, and for workers the loop. Each kind of objects
+    # takes one, and the way there another.
     objects = sum(name in installation.variables for name in OBJECTS)
-    assert again.ok <= 40 + 3 * max(0, len(before) - 4) + objects + (1 if objects else 0), again.in_words()
+    assert again.ok <= 40 + max(0, len(before) - 4) + objects + (1 if objects else 0), again.in_words()
     # A worker is asked by a module of Ansible, which needs its environment's Python for Celery's protocol, and no Airflow.
     asked = [event for event in audit.events if ANSIBLES_MODULE.search(event["parent"])]
     assert audit.environments and [line for line, event in zip(audit.in_words(), audit.events) if event not in asked] == []
