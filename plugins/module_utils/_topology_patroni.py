@@ -137,7 +137,7 @@ def cluster_plan(draft: Draft, name: str, parameters: Mapping[str, str], hba: Se
         "is_first": is_first,
         "takes_over": _takes_over(draft, host, data_dir) if is_first else None,
         "settings": settings,
-        "patroni": _patroni(draft, host, data_dir),
+        "patroni": _patroni(draft, host, data_dir, database.server_port),
         "bootstrap": _bootstrap(settings) if is_first else None,
         "etcd": _etcd(draft, host),
         "api": _api(draft, host),
@@ -274,10 +274,8 @@ def _bootstrap(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {"dcs": settings, "initdb": [{"encoding": "UTF8"}, {"locale": "C.UTF-8"}, "data-checksums"]}
 
 
-def _patroni(draft: Draft, host: Host, data_dir: str) -> dict[str, Any]:
-    database = draft.database
-    assert database is not None
-    port, own, address = database.server_port, listen_address(host), bracketed(address_of(host))
+def _patroni(draft: Draft, host: Host, data_dir: str, port: int) -> dict[str, Any]:
+    own, address = listen_address(host), bracketed(address_of(host))
     certificate = {"certfile": f"{TLS_DIR}/server.crt", "keyfile": f"{TLS_DIR}/server.key"}
     verified = {"sslmode": "verify-ca", "sslrootcert": f"{TLS_DIR}/ca.crt"}
     return {

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import base64
 import json
-import ssl
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from ansible.module_utils.urls import open_url
 
 POLL_SECONDS = 0.5
 REQUEST_SECONDS = 5
@@ -60,11 +60,11 @@ class Member:
         data = None if body is None else json.dumps(body).encode()
         # Asking needs no login, and who answers at the address of another member need not see it.
         headers = self.headers if method != "GET" else {}
-        request = urllib.request.Request(address, data=data, headers=headers, method=method)
         try:
-            context = ssl.create_default_context(cafile=self.authority)
-            with urllib.request.urlopen(request, timeout=timeout, context=context) as response:
-                text = response.read().decode("utf-8", "replace")
+            answer = open_url(
+                address, data=data, headers=headers, method=method, timeout=timeout, use_proxy=False, use_netrc=False, ca_path=self.authority
+            )
+            text = answer.read().decode("utf-8", "replace")
         except urllib.error.HTTPError as error:
             raise PatroniError(f"{method} {path}: {error.code} {_first_line(error.read())}") from None
         except (OSError, ValueError) as error:

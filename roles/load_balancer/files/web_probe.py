@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, the updraft.airflow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -7,11 +6,11 @@
 nginx without a subscription notices a server that refuses connections, and no server that hangs: the kernel still accepts for it. So each
 one is asked for a page every second, and what does not answer is taken out of the file that nginx reads, until it answers again.
 
-    web-probe watch          ask for ever
-    web-probe prepare        write the file where there is none that fits
-    web-probe reset          the same, and put back whoever was taken out
-    web-probe drain NAME     send NAME no new request; returns when nginx does so
-    web-probe restore NAME   send it requests again; returns when it answers and nginx does so
+    web_probe.py watch          ask for ever
+    web_probe.py prepare        write the file where there is none that fits
+    web_probe.py reset          the same, and put back whoever was taken out
+    web_probe.py drain NAME     send NAME no new request; returns when nginx does so
+    web_probe.py restore NAME   send it requests again; returns when it answers and nginx does so
 """
 
 from __future__ import annotations
