@@ -62,7 +62,14 @@ class Member:
         headers = self.headers if method != "GET" else {}
         try:
             answer = open_url(
-                address, data=data, headers=headers, method=method, timeout=timeout, use_proxy=False, use_netrc=False, ca_path=self.authority
+                address,
+                data=data,
+                headers=headers,
+                method=method,
+                timeout=timeout,
+                use_proxy=False,
+                use_netrc=False,
+                ca_path=self.authority,
             )
             text = answer.read().decode("utf-8", "replace")
         except urllib.error.HTTPError as error:
