@@ -274,7 +274,7 @@ def _bootstrap(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {"dcs": settings, "initdb": [{"encoding": "UTF8"}, {"locale": "C.UTF-8"}, "data-checksums"]}
 
 
-def _patroni(draft: Draft, host: Host, data_dir: str, port: int) -> dict[str, Any]:
+def _patroni(draft: Draft, host: Host, data_dir: str, port: int | None) -> dict[str, Any]:
     own, address = listen_address(host), bracketed(address_of(host))
     certificate = {"certfile": f"{TLS_DIR}/server.crt", "keyfile": f"{TLS_DIR}/server.key"}
     verified = {"sslmode": "verify-ca", "sslrootcert": f"{TLS_DIR}/ca.crt"}

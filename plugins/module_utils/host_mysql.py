@@ -10,6 +10,8 @@ import os
 import re
 from typing import Any
 
+from .host_files import read_text
+
 LAYOUTS = (("usr/sbin", "etc/mysql/mysql.conf.d"), ("usr/libexec", "etc/my.cnf.d"))
 """Where the server program and its settings are: Debian's packages, those of the RHEL family."""
 DATA = "var/lib/mysql"
@@ -36,7 +38,7 @@ def find_server(root: str = "/") -> dict[str, Any] | None:
                 "kind": kind,
                 "version": _version(data),
                 "own": os.path.exists(own),
-                "settings": dict(SETTING.findall(_read(own))),
+                "settings": dict(SETTING.findall(read_text(own))),
                 "databases": _databases(data),
             }
     return None
@@ -49,20 +51,12 @@ def _kind(servers: str) -> str | None:
     return "mysql" if os.path.exists(os.path.join(servers, "mysqld")) else None
 
 
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as handle:
-            return handle.read()
-    except OSError:
-        return ""
-
-
 def _version(data: str) -> str | None:
     try:
-        history = json.loads(_read(os.path.join(data, HISTORY)))["upgrade_history"]
+        history = json.loads(read_text(os.path.join(data, HISTORY)))["upgrade_history"]
         return str(history[-1]["version"])
     except (ValueError, KeyError, IndexError, TypeError):
-        return _read(os.path.join(data, OLDER_HISTORY)).strip() or None
+        return read_text(os.path.join(data, OLDER_HISTORY)).strip() or None
 
 
 def _databases(data: str) -> int:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from .host_files import read_text
+
 CONFIGURATION = "/etc/patroni/config.yml"
 OWN_MARK = "(updraft.airflow)"
 DYNAMIC_SETTINGS = "patroni.dynamic.json"
@@ -28,7 +30,7 @@ def find_patroni(path: str = CONFIGURATION) -> dict[str, Any] | None:
 
     `is_made` says whether it has the cluster's data: while its settings tell how the data are to be made, it does not.
     """
-    written = _read(path)
+    written = read_text(path)
     first, _separator, body = written.partition("\n")
     if OWN_MARK not in first:
         return None
@@ -41,20 +43,12 @@ def find_patroni(path: str = CONFIGURATION) -> dict[str, Any] | None:
     return {
         "scope": configuration.get("scope"),
         "is_made": has_data and "bootstrap" not in configuration,
-        "version": _read(os.path.join(data_dir, "PG_VERSION")).strip() or None,
+        "version": read_text(os.path.join(data_dir, "PG_VERSION")).strip() or None,
         "data_dir": data_dir,
         "members": sorted(_members(configuration)),
         "settings": _settings(os.path.join(data_dir, DYNAMIC_SETTINGS)),
         "passwords": _passwords(configuration),
     }
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as handle:
-            return handle.read()
-    except OSError:
-        return ""
 
 
 def _members(configuration: Mapping[str, Any]) -> list[str]:
@@ -66,7 +60,7 @@ def _members(configuration: Mapping[str, Any]) -> list[str]:
 def _settings(path: str) -> dict[str, str]:
     """PostgreSQL's own settings as the cluster has them now; empty where that cannot be told."""
     try:
-        dynamic = json.loads(_read(path))
+        dynamic = json.loads(read_text(path))
         parameters = (dynamic.get("postgresql") or {}).get("parameters") or {}
         return {str(name): str(value) for name, value in parameters.items()}
     except (ValueError, AttributeError):

@@ -17,19 +17,13 @@ TASKS = 2 * PAIRS
 WORKERS = "airflow-worker*.service"
 
 
-def executions(installation: Installation, run_id: str) -> list[hosts.Execution]:
-    """What the tasks of a run noted."""
-    found = hosts.executions(installation.host, str(installation.variables["test_notes"]))
-    return [execution for execution in found if execution.run_id == run_id]
-
-
 def begin(installation: Installation, dag_id: str = "pairs", tasks: int = PAIRS) -> str:
     """Ask for a run; return its id when so many of its tasks sleep."""
     client = installation.client()
     client.wait_for_dag(dag_id)
     client.pause(dag_id, False)
     run_id = client.trigger(dag_id)
-    api.wait_until(f"{tasks} tasks that sleep", lambda: len(executions(installation, run_id)) == tasks or None, 120)
+    api.wait_until(f"{tasks} tasks that sleep", lambda: len(installation.executions(run_id)) == tasks or None, 120)
     return run_id
 
 
@@ -39,7 +33,7 @@ def ends_well(installation: Installation, run_id: str) -> None:
     ended = client.wait_for_run("pairs", run_id, seconds=120)
     states = {task["task_id"]: task["state"] for task in client.tasks("pairs", run_id)}
     assert ended["state"] == "success", states
-    assert hosts.executed_once(executions(installation, run_id), run_id, TASKS) == []
+    assert hosts.executed_once(installation.executions(run_id), run_id, TASKS) == []
 
 
 def main_pids(installation: Installation, pattern: str = WORKERS) -> dict[str, int]:

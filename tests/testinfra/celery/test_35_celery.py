@@ -13,13 +13,6 @@ WORKER = "airflow-worker.service"
 TWENTY = 20
 
 
-def executions(installation: Installation, run_id: str) -> list[hosts.Execution]:
-    """What the tasks of a run noted outside Airflow."""
-    place = str(installation.variables["test_notes"])
-    found = hosts.executions(installation.host, place) if installation.host.file(place).exists else []
-    return [execution for execution in found if execution.run_id == run_id]
-
-
 def test_each_queue_is_served_by_its_worker_and_every_log_can_be_read(installation: Installation, look: pages.Browser) -> None:
     client = installation.client()
     client.wait_for_dag("queues")
@@ -90,12 +83,12 @@ def test_twenty_tasks_that_run_when_the_worker_is_stopped_end(installation: Inst
     run_id = client.trigger("twenty_sleeps", {"seconds": 75})
 
     def sleeping() -> int:
-        return len([one for one in executions(installation, run_id) if not one.ended])
+        return len([one for one in installation.executions(run_id) if not one.ended])
 
     api.wait_until("twenty tasks that sleep at once", lambda: sleeping() == TWENTY or None, 180)
     hosts.run(installation.host, "systemctl", "stop", WORKER)
-    assert all(execution.ended for execution in executions(installation, run_id))
+    assert all(execution.ended for execution in installation.executions(run_id))
     hosts.run(installation.host, "systemctl", "start", WORKER)
     assert client.wait_for_run("twenty_sleeps", run_id)["state"] == "success"
-    assert hosts.executed_once(executions(installation, run_id), run_id, TWENTY) == []
+    assert hosts.executed_once(installation.executions(run_id), run_id, TWENTY) == []
     assert {task["state"] for task in client.tasks("twenty_sleeps", run_id)} == {"success"}

@@ -47,7 +47,7 @@ def test_a_worker_is_killed(installation: Installation) -> None:
     kill = f"systemctl kill --kill-whom=main --signal=KILL {WORKER} && date +%s.%N"
     killed = float(hosts.run(installation.host, "sh", "-c", kill))
     assert installation.client().wait_for_run("killed", run_id, seconds=RETRY_SECONDS + 30)["state"] == "success"
-    found = faults.executions(installation, run_id)
+    found = installation.executions(run_id)
     assert Counter((execution.attempt, execution.ended is None) for execution in found) == {(1, True): KILLED, (2, False): KILLED}
     late = max(execution.started for execution in found) - killed
     print(f"RESULT retry_after_kill {late:.1f} seconds")

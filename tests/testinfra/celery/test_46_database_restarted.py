@@ -23,7 +23,7 @@ def test_the_database_is_restarted(installation: Installation) -> None:
     server = SERVERS[installation.engine]
     hosts.run(installation.host, "systemctl", "stop", server)
     # One that ends while nobody can be told.
-    api.wait_until("the end of a task", lambda: any(one.ended for one in faults.executions(installation, run_id)) or None, 60)
+    api.wait_until("the end of a task", lambda: any(one.ended for one in installation.executions(run_id)) or None, 60)
     hosts.run(installation.host, "systemctl", "start", server)
     api.wait_healthy(installation.base_url, installation.line)
     faults.ends_well(installation, run_id)

@@ -36,7 +36,7 @@ def test_both_schedulers_queue_and_both_workers_run(installation: Installation, 
     runs = [client.trigger("pairs") for _round in range(ROUNDS)]
     for run_id in runs:
         assert client.wait_for_run("pairs", run_id)["state"] == "success"
-        assert hosts.executed_once(faults.executions(installation, run_id), run_id, faults.TASKS) == []
+        assert hosts.executed_once(installation.executions(run_id), run_id, faults.TASKS) == []
     names = ", ".join(f"'{run_id}'" for run_id in runs)
     queued = installation.query(f"SELECT DISTINCT queued_by_job_id FROM task_instance WHERE run_id IN ({names})")
     assert len(queued) == len(group("airflow_scheduler"))

@@ -40,13 +40,6 @@ def edit(installation: Installation, groups: tuple[str, ...], variables: dict[st
     (installation.inventory_dir / f"{name}.yml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def executions(installation: Installation, run_id: str) -> list[hosts.Execution]:
-    """What the tasks of a run noted outside Airflow."""
-    place = str(installation.variables["test_notes"])
-    found = hosts.executions(installation.host, place) if installation.host.file(place).exists else []
-    return [execution for execution in found if execution.run_id == run_id]
-
-
 def test_each_task_runs_once_over_every_change_of_the_executor(installation: Installation, run_site: Any) -> None:
     client = installation.client()
     client.wait_for_dag(DAG)
@@ -54,7 +47,7 @@ def test_each_task_runs_once_over_every_change_of_the_executor(installation: Ins
     for what, groups, variables, executor in STAGES[installation.variables["airflow_group"]]:
         client = installation.client()
         run_id = client.trigger(DAG, {"seconds": 8})
-        api.wait_until("a task that sleeps", lambda run=run_id: executions(installation, run) or None, 120)
+        api.wait_until("a task that sleeps", lambda run=run_id: installation.executions(run) or None, 120)
         edit(installation, groups, variables)
         dead, said = DIES.get(what, ("", ""))
         if dead:
@@ -65,14 +58,14 @@ def test_each_task_runs_once_over_every_change_of_the_executor(installation: Ins
         assert moved.failed == 0, f"{what}: {moved.in_words()}"
         assert said in moved.output
         assert secrets.told(moved.output, {**hidden, **installation.secrets()}) == []
-        ran = executions(installation, run_id)
+        ran = installation.executions(run_id)
         print(f"RESULT {what}: {len([one for one in ran if one.ended])} of {TWENTY} tasks had ended when the run of site was over")
 
         client = installation.client()
         assert hosts.run(installation.host, "airflow", "config", "get-value", "core", "executor").split()[-1] == executor
         assert client.dag(DAG)["is_paused"] is False
         assert client.wait_for_run(DAG, run_id)["state"] == "success", what
-        assert hosts.executed_once(executions(installation, run_id), run_id, TWENTY) == [], what
+        assert hosts.executed_once(installation.executions(run_id), run_id, TWENTY) == [], what
         assert {task["state"] for task in client.tasks(DAG, run_id)} == {"success"}
         for number in (1, TWENTY):
             assert f"slept well, task sleep_{number}" in client.log(DAG, run_id, f"sleep_{number}"), what
