@@ -134,7 +134,7 @@ test-cluster: tools ## Run the scenario of a cluster, with what fails and change
 	python tests/tools/lanes.py 1 cluster
 
 test: ## Run everything; say at the end how long each part took and what failed
-	@$(PYTHON) tests/tools/reporting.py $(MAKE) --no-print-directory lint unit database api dags sanity molecule
+	@$(PYTHON) tests/tools/reporting.py $(MAKE) --no-print-directory lint unit sanity database api dags molecule
 
 locks: tools ## Resolve requirements/*.in into hash locks anew
 	requirements/make-locks
