@@ -128,10 +128,17 @@ test-moves: tools ## Run the scenarios in which executors and brokers change, an
 	tests/tools/prepare-molecule
 	python tests/tools/lanes.py $(LANES) $(MOVES)
 
-test-cluster: tools ## Run the scenario of a cluster, with what fails and changes while it works (50 minutes)
+test-cluster: tools ## Run the scenario of a cluster, with what changes while it works (40 minutes)
 	@echo "== Molecule"
 	tests/tools/prepare-molecule
 	python tests/tools/lanes.py 1 cluster
+
+test-faults: tools ## Let everything in a cluster fail, one thing at a time, and write docs/faults.md (an hour)
+	@echo "== Molecule"
+	tests/tools/prepare-molecule
+	trap 'tests/tools/cluster-disks remove' EXIT
+	tests/tools/cluster-disks make
+	UPDRAFT_CLUSTER_TESTS=cluster_faults python tests/tools/lanes.py 1 cluster
 
 test: ## Run everything; say at the end how long each part took and what failed
 	@$(PYTHON) tests/tools/reporting.py $(MAKE) --no-print-directory lint unit sanity database api dags molecule
@@ -146,4 +153,4 @@ docs: tools ## Write the generated docs anew
 build: tools ## Build the collection's tarball
 	@ansible-galaxy collection build --force --output-path $(CACHE)
 
-.PHONY: help tools docker-engine demo demo-clean lint unit database api bench-objects bench-throughput dags canary sanity molecule test-moves test-cluster test locks docs build
+.PHONY: help tools docker-engine demo demo-clean lint unit database api bench-objects bench-throughput dags canary sanity molecule test-moves test-cluster test-faults test locks docs build

@@ -85,9 +85,22 @@ class Load:
             wrong.append(f"{len(tasks)} tasks were executed of {TASKS * len(self.asked)}")
         return wrong
 
-    def retried(self) -> int:
-        """How many executions were cut off."""
-        return len([one for one in self.executions() if one.ended is None])
+    def cut_off(self) -> list[hosts.Execution]:
+        """Executions that did not come to their end."""
+        return [one for one in self.executions() if one.ended is None]
+
+    def longest_until_tried_again(self, since: float) -> float | None:
+        """How long it took, from a moment on, until each task that was cut off was begun again; None where none was."""
+        every = sorted(self.executions(), key=lambda one: one.started)
+        later = [
+            next(one.started for one in every if (one.run_id, one.task_id) == (cut.run_id, cut.task_id) and one.started > cut.started)
+            for cut in self.cut_off()
+        ]
+        return max((moment - since for moment in later), default=None)
+
+    def wait_for_a_start(self, since: float) -> None:
+        """Wait until a task began after a moment."""
+        api.wait_until("a task to begin", lambda: any(one.started > since for one in self.executions()) or None, END_SECONDS)
 
     def longest_gap(self, since: float) -> float:
         """The longest time without the start of a task, from a moment on until the last start."""

@@ -14,8 +14,8 @@ from . import hosts
 from .fixtures import Installation
 
 UNIT = "updraft-writer"
-NOTES = "/run/updraft-writes"
-SCRIPT = "/run/updraft-writer.py"
+NOTES = "/var/tmp/updraft-writes"
+SCRIPT = "/var/tmp/updraft-writer.py"
 
 
 @dataclass
@@ -56,5 +56,7 @@ def writes(installation: Installation) -> Iterator[Writes]:
     try:
         yield Writes(installation)
     finally:
-        hosts.run(host, "systemctl", "stop", UNIT)
+        # It is gone where the host was lost.
+        hosts.run(host, "sh", "-c", f"systemctl stop {UNIT} || ! systemctl is-active --quiet {UNIT}")
         hosts.run(host, *run[:1], "--wait", *run[1:])
+        hosts.run(host, "rm", f"{SCRIPT}.env")
