@@ -13,9 +13,9 @@ from pathlib import Path
 HEAD = """\
 # What fails, and what comes of it
 
-Written by `make test-faults`. A cluster of eight hosts, all of them containers on one machine ({machine}): two masters with webserver,
-scheduler, DAG processor and triggerer each, two workers, an nginx in front, and three hosts with Patroni, etcd and RabbitMQ; Airflow
-{version} on Debian 12.
+Written by `make test-faults`. A cluster of nine hosts, all of them containers on one machine ({machine}): two masters with webserver,
+scheduler, DAG processor and triggerer each, two workers, two nginx with a shared address, and three hosts with Patroni, etcd and RabbitMQ;
+Airflow {version} on Debian 12.
 
 Runs of three tasks, 1, 2 and 4 seconds long, are asked for every two seconds through the load balancer, a page is asked for every quarter
 of a second, and a row is written to the database every twentieth of a second, on a connection that is opened anew when it breaks. Then

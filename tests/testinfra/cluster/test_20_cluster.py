@@ -13,6 +13,8 @@ from airflow_checks.fixtures import Installation
 
 Group = Callable[[str], dict[str, Any]]
 ROUNDS = 6
+LOAD_BALANCERS = ("198.18.0.200", "198.18.0.209")
+SHARED = "198.18.0.208"
 
 
 def test_all_daemons_run_where_they_belong(group: Group) -> None:
@@ -56,17 +58,20 @@ def test_the_log_of_every_worker_is_read_through_the_load_balancer(installation:
 
 
 def test_both_webservers_answer_and_know_who_asks(installation: Installation, group: Group) -> None:
-    (balancer,) = group("airflow_load_balancer").values()
     for _number in range(20):
         installation.client()
-    seen = hosts.run(balancer, "cat", "/var/lib/airflow-load-balancer/upstream.conf")
-    assert " down" not in seen
+    for balancer in group("airflow_load_balancer").values():
+        assert " down" not in hosts.run(balancer, "cat", "/var/lib/airflow-load-balancer/upstream.conf")
     for host in group("airflow_webserver").values():
         lines = hosts.journal(host, "airflow-webserver", 400)
         asked = [line for line in lines.splitlines() if "/auth/token" in line]
         assert asked, lines[-2000:]
-        # Not the load balancer's.
-        assert all("198.18.0.200" not in line for line in asked), asked[-1]
+        assert not any(own in line for line in asked for own in LOAD_BALANCERS), asked[-1]
+
+
+def test_one_load_balancer_has_the_shared_address(group: Group) -> None:
+    has = [host for host in group("airflow_load_balancer").values() if f" {SHARED}/" in hosts.run(host, "ip", "-4", "addr")]
+    assert len(has) == 1
 
 
 def test_everything_that_has_to_be_the_same_is(installation: Installation, group: Group) -> None:

@@ -31,7 +31,8 @@ SECONDS_UNTIL_OUT = 5
 
 ANSWER_SECONDS = 5
 RETRY_SECONDS = 75
-UNITS = ("airflow-*.service", "patroni.service", "etcd.service", "rabbitmq-server.service", "nginx.service")
+SHARED = "198.18.0.208"
+UNITS = ("airflow-*.service", "patroni.service", "etcd.service", "rabbitmq-server.service", "nginx.service", "keepalived.service")
 Group = Callable[[str], dict[str, Any]]
 Find = Callable[[Group], list[str]]
 
@@ -58,6 +59,11 @@ def follower(find: Group) -> list[str]:
 def followers(find: Group) -> list[str]:
     """All of them."""
     return [name for name in sorted(find("airflow_metadata_db")) if not _leads(name)]
+
+
+def serving(find: Group) -> list[str]:
+    """The load balancer that has the shared address."""
+    return [next(name for name in sorted(find("airflow_load_balancer")) if f" {SHARED}/" in inside(name, "ip", "-4", "addr"))]
 
 
 def every_master(find: Group) -> list[str]:
@@ -116,8 +122,10 @@ FAULTS = (
     Fault("a worker's network is cut", of("airflow_worker"), breaking.cut, breaking.join, kills_tasks=True),
     Fault("a master's host is lost", of("airflow_scheduler", 1), breaking.lose, breaking.boot, lasts=60),
     Fault("a master's network is cut", of("airflow_scheduler", 1), breaking.cut, breaking.join),
-    Fault("the load balancer is killed", of("airflow_load_balancer"), send("nginx")),
-    Fault("the load balancer's probe is killed", of("airflow_load_balancer"), send("airflow-web-probe")),
+    Fault("a load balancer is killed", serving, send("nginx")),
+    Fault("a load balancer hangs", serving, send("nginx", HANGS), send("nginx", GOES_ON), no_page=10),
+    Fault("a load balancer's host is lost", serving, breaking.lose, breaking.boot),
+    Fault("a load balancer's probe is killed", serving, send("airflow-web-probe")),
     Fault("the leader's PostgreSQL is killed", leader, breaking.kill_server_process),
     Fault("the leader's Patroni is killed with PostgreSQL", leader, send("patroni"), no_write=25),
     Fault("the host of the database's leader is lost", leader, breaking.lose, breaking.boot, lasts=60, no_write=25),
