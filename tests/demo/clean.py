@@ -17,7 +17,7 @@ def main() -> int:
     except machine.DemoError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"Removed the demo's container, network, volume and folder. The images {machine.IMAGES} stay: the tests use them too.")
+    print(f"Removed the demo's containers, network, volume and folder. The images {machine.IMAGES} stay: the tests use them too.")
     return 0
 
 

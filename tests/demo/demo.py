@@ -11,15 +11,19 @@ import time
 
 import requests
 
-from . import lift, topology
+from . import cluster, lift, topology
 from .machine import DemoError
+
+TOPOLOGIES = (*topology.RELEASES, cluster.TOPOLOGY)
 
 
 def tell(name: str) -> None:
     """Show a topology, or without one a lift."""
-    if name and name not in topology.RELEASES:
-        raise DemoError(f"There is no demo of {name}: use TOPOLOGY={', '.join(topology.RELEASES)}, or none for the lift.")
-    if name:
+    if name and name not in TOPOLOGIES:
+        raise DemoError(f"There is no demo of {name}: use TOPOLOGY={', '.join(TOPOLOGIES)}, or none for the lift.")
+    if name == cluster.TOPOLOGY:
+        cluster.tell()
+    elif name:
         topology.tell(name)
     else:
         lift.tell()
@@ -29,7 +33,7 @@ def main() -> int:
     """Run the demo; say in a sentence why it cannot go on."""
     started = time.monotonic()
     name = " ".join(sys.argv[1:])
-    again = f"`make demo{f' TOPOLOGY={name}' if name in topology.RELEASES else ''}` starts anew, `make demo-clean` removes what is there."
+    again = f"`make demo{f' TOPOLOGY={name}' if name in TOPOLOGIES else ''}` starts anew, `make demo-clean` removes what is there."
     try:
         tell(name)
     except (DemoError, AssertionError, TimeoutError, requests.RequestException, subprocess.CalledProcessError) as error:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the updraft.airflow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The demo's container, network, volume and folder. Needs nothing but Python, so that `make demo-clean` works without the tools."""
+"""The demo's containers, network, volume and folder. Needs nothing but Python, so that `make demo-clean` works without the tools."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[2]
 FOLDER = CHECKOUT / ".cache" / "demo"
 IMAGES = "updraft-host"
-# The container, its network and the volume with downloaded packages.
+# The container, its network and the volume with downloaded packages; where there are several containers, all names begin so.
 NAME = "updraft-demo"
-# Of the range that is reserved for tests of networks, so nobody else's.
-SUBNET = "198.18.10.0/24"
+# Of the range that is reserved for tests of networks, so nobody else's. The inventory of the cluster has an address in its lower half.
+SUBNET = "198.18.255.0/24"
+CONTAINERS = "198.18.255.128/25"
 ADDRESS = "127.0.0.1"
 WEB_PORT = 8080
 # How many ports after the usual one are tried when that is taken.
@@ -70,22 +71,26 @@ def free_port(first: int) -> int:
     raise DemoError(f"All ports of {ADDRESS} from {first} to {first + PORTS - 1} are taken: free one of them.")
 
 
-def start(release: str, ports: Sequence[int]) -> dict[int, str]:
-    """Start the container with systemd in it; return for each of its ports the address that it has on this machine."""
+def make_network() -> None:
+    """Make the network that the containers are in."""
+    docker("network", "create", f"--subnet={SUBNET}", f"--ip-range={CONTAINERS}", NAME)
+
+
+def start(release: str, ports: Sequence[int], name: str = NAME) -> dict[int, str]:
+    """Start a container with systemd in it; return for each of its ports the address that it has on this machine."""
     published = {port: free_port(port) for port in ports}
     mounts = [f"--volume={NAME}:/root/.cache/uv"]
     if CA_BUNDLE.exists():
         mounts.append(f"--volume={CA_BUNDLE}:{CA_BUNDLE}:ro")
-    docker("network", "create", f"--subnet={SUBNET}", NAME)
-    where = [f"--name={NAME}", f"--hostname={NAME}", f"--network={NAME}"]
+    where = [f"--name={name}", f"--hostname={name}", f"--network={NAME}", f"--label={NAME}"]
     where += [f"--publish={ADDRESS}:{outside}:{inside}" for inside, outside in published.items()]
     docker("run", "--detach", *where, *CONTAINER_OPTIONS, *mounts, f"{IMAGES}:{release}")
     return {inside: f"http://{ADDRESS}:{outside}" for inside, outside in published.items()}
 
 
-def booted() -> bool:
+def booted(name: str = NAME) -> bool:
     """Return whether systemd has started everything; whether all of it is well does not matter here."""
-    words = ["docker", "exec", NAME, "systemctl", "is-system-running"]
+    words = ["docker", "exec", name, "systemctl", "is-system-running"]
     said = subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
     return said in ("running", "degraded")
 
@@ -97,8 +102,8 @@ def _exists(kind: str) -> bool:
 def remove(volume: bool) -> None:
     """Remove what an earlier demo left; the volume with downloaded packages only if asked."""
     if shutil.which("docker"):
-        if _exists("container"):
-            docker("rm", "--force", "--volumes", NAME)
+        if containers := docker("ps", "--all", "--quiet", f"--filter=label={NAME}").split():
+            docker("rm", "--force", "--volumes", *containers)
         if _exists("network"):
             docker("network", "rm", NAME)
         if volume and _exists("volume"):

@@ -20,6 +20,7 @@ def start_container(release: str, ports: Sequence[int]) -> dict[int, str]:
     """Make the image of a host and start it; return the addresses on this machine at which its ports are."""
     run(f"Making the image of a host with Debian {release}", ["tests/images/build", release], FOLDER / "image.log")
     with Progress(f"Starting the container {NAME}"):
+        machine.make_network()
         addresses = machine.start(release, ports)
         api.wait_until(f"systemd in the container {NAME}", machine.booted, SECONDS_TO_BOOT)
     return addresses

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,10 @@ CONTAINER = FOLDER / "container.yml"
 CREDENTIALS = FOLDER / "credentials"
 FLOWER_PORT = 5555
 DEFAULT_QUEUES = ["default"]
-SERVICES = ("airflow-*", "postgresql@*", "mysql*", "redis-server*", "valkey-server*", "rabbitmq-server*")
+SERVICES = (
+    *("airflow-*", "postgresql@*", "mysql*", "redis-server*", "valkey-server*", "rabbitmq-server*"),
+    *("nginx*", "keepalived*", "patroni*", "etcd*"),
+)
 SECONDS_FOR_TASKS = 600
 SECONDS_FOR_FLOWER = 60
 LINES_OF_LOG = 12
@@ -74,11 +78,17 @@ class Topology:
         return [WEB_PORT, FLOWER_PORT] if self.has_flower else [WEB_PORT]
 
 
-def container_text(dags: Path, bundle: Path | None) -> str:
-    """The inventory that says how the host is reached, and what else is of this machine only."""
+def container_text(dags: Path, bundle: Path | None, containers: Mapping[str, str]) -> str:
+    """The inventory that says how each host is reached, by its container, and what else is of this machine only."""
+    reached = {host: _variables(container, dags, bundle) for host, container in containers.items()}
+    return "---\n" + yaml.safe_dump({"all": {"hosts": reached}}, sort_keys=False)
+
+
+def _variables(container: str, dags: Path, bundle: Path | None) -> dict[str, Any]:
+    """Of the host, because the inventory's own are its groups', which those of all hosts would not replace."""
     variables: dict[str, Any] = {
         "ansible_connection": "community.docker.docker",
-        "ansible_host": NAME,
+        "ansible_host": container,
         "airflow_credentials_dir": str(CREDENTIALS),
         "airflow_dags": {"source": "folder", "path": str(dags)},
         # Only the container's own network and the published port reach it.
@@ -88,16 +98,16 @@ def container_text(dags: Path, bundle: Path | None) -> str:
     if bundle:
         # A proxy that looks into TLS is trusted in the container as it is on this machine.
         variables["airflow_ca_bundle"] = str(bundle)
-    return "---\n" + yaml.safe_dump({"all": {"hosts": {HOST: variables}}}, sort_keys=False)
+    return variables
 
 
-def prepare_folder(topology: Topology) -> None:
+def prepare_folder(topology: Topology, containers: Mapping[str, str]) -> None:
     """Write what belongs to this machine, and the DAG."""
     dags = FOLDER / "dags"
     dags.mkdir(parents=True)
     shutil.copy(DAG_FILE, dags)
     (dags / "demo_queues.py").write_text(f"QUEUES = {topology.queues!r}\n", encoding="utf-8")
-    CONTAINER.write_text(container_text(dags, machine.CA_BUNDLE if machine.CA_BUNDLE.exists() else None), encoding="utf-8")
+    CONTAINER.write_text(container_text(dags, machine.CA_BUNDLE if machine.CA_BUNDLE.exists() else None, containers), encoding="utf-8")
 
 
 def password(name: str) -> Path:
@@ -155,7 +165,7 @@ def tell(name: str) -> None:
     """Build the topology and show it."""
     topology = Topology.of(name)
     machine.remove(volume=False)
-    prepare_folder(topology)
+    prepare_folder(topology, {HOST: NAME})
     addresses = start_container(RELEASES[name], topology.ports)
 
     print(f"\nThe topology, inventories/{name}/hosts.yml:\n\n{topology.text}")

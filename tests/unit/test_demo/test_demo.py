@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 import yaml
-from demo import demo, lift, machine, progress, report, state, topology
+from demo import cluster, demo, lift, machine, progress, report, state, topology
 
 
 def eight(*times: tuple[int, int]) -> report.EightTasks:
@@ -97,7 +99,7 @@ def test_the_inventory_has_ten_lines() -> None:
 
 
 def test_a_topology_that_there_is_not_is_refused() -> None:
-    with pytest.raises(machine.DemoError, match=r"no demo of nothing: use TOPOLOGY=sqlite, .*celery_rabbitmq, or none for the lift\."):
+    with pytest.raises(machine.DemoError, match=r"no demo of nothing: use TOPOLOGY=sqlite, .*cluster, or none for the lift\."):
         demo.tell("nothing")
 
 
@@ -113,12 +115,30 @@ def test_a_topology_is_the_inventory_of_the_readme(name: str) -> None:
 
 def test_every_inventory_has_its_demo() -> None:
     folders = {path.parent.name for path in (machine.CHECKOUT / "inventories").glob("*/hosts.yml")}
-    assert folders - set(topology.RELEASES) == {"lift", "cluster"}
+    assert folders - set(demo.TOPOLOGIES) == {"lift"}
 
 
 @pytest.mark.parametrize("bundle", [None, Path("/etc/ca.crt")])
 def test_how_the_host_is_reached_is_said_beside_its_inventory(bundle: Path | None) -> None:
-    hosts = yaml.safe_load(topology.container_text(Path("/dags"), bundle))["all"]["hosts"]
-    assert hosts[topology.HOST]["ansible_host"] == machine.NAME
-    assert hosts[topology.HOST]["airflow_dags"] == {"source": "folder", "path": "/dags"}
-    assert hosts[topology.HOST].get("airflow_ca_bundle") == (str(bundle) if bundle else None)
+    said = yaml.safe_load(topology.container_text(Path("/dags"), bundle, {"a.example.org": "demo-a", "b.example.org": "demo-b"}))
+    hosts = said["all"]["hosts"]
+    assert {host: each["ansible_host"] for host, each in hosts.items()} == {"a.example.org": "demo-a", "b.example.org": "demo-b"}
+    for each in hosts.values():
+        assert each["airflow_dags"] == {"source": "folder", "path": "/dags"}
+        assert each.get("airflow_ca_bundle") == (str(bundle) if bundle else None)
+
+
+def test_the_demo_of_the_cluster_has_a_container_for_each_host_of_the_inventory() -> None:
+    shown = topology.Topology.of("cluster")
+    containers = cluster.containers(shown)
+    assert containers["master1.example.org"] == "updraft-demo-master1"
+    assert len(set(containers.values())) == len(containers) == 9
+    assert ipaddress.ip_address(cluster.shared_address(shown)) in ipaddress.ip_network(machine.SUBNET)
+    assert ipaddress.ip_address(cluster.shared_address(shown)) not in ipaddress.ip_network(machine.CONTAINERS)
+
+
+def test_the_time_until_work_goes_on_is_that_of_the_first_task_that_began_later() -> None:
+    tasks = [{"start_date": f"2026-01-01T00:00:{second:02}Z"} for second in (5, 30, 21)] + [{"start_date": None}]
+    moment = datetime(2026, 1, 1, 0, 0, 10, tzinfo=timezone.utc).timestamp()
+    assert cluster.seconds_until_a_start(tasks, moment) == 11
+    assert cluster.seconds_until_a_start(tasks[:1], moment) is None
