@@ -121,9 +121,9 @@ molecule: tools ## Run the Molecule scenarios, LANES=2 at a time
 	python tests/tools/lanes.py $(LANES) $(SCENARIOS)
 
 # What does not fit into the time of `make test`.
-MOVES := executor_moves sqlite_to_mysql
+MOVES := executor_moves sqlite_to_mysql cluster_grown
 
-test-moves: tools ## Run the scenarios in which executors and brokers change, and the lift to MySQL (25 minutes)
+test-moves: tools ## Run the scenarios in which executors and brokers change, the lift to MySQL, and one host that becomes a cluster (40 minutes)
 	@echo "== Molecule"
 	tests/tools/prepare-molecule
 	python tests/tools/lanes.py $(LANES) $(MOVES)

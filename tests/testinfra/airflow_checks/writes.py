@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from . import hosts
+from . import api, hosts
 from .fixtures import Installation
 
 UNIT = "updraft-writer"
+SECONDS_TO_BEGIN = 30
 NOTES = "/var/tmp/updraft-writes"
 SCRIPT = "/var/tmp/updraft-writer.py"
 
@@ -34,6 +35,10 @@ class Writes:
         # In this order: more are acknowledged meanwhile.
         acknowledged = set(self.acknowledged())
         return sorted(acknowledged - {row[0] for row in self.installation.query("SELECT number FROM updraft_writes")})
+
+    def since(self) -> float:
+        """When the last one was, once there is one."""
+        return api.wait_until("a write", lambda: max(self.acknowledged().values(), default=None), SECONDS_TO_BEGIN)
 
     def longest_gap(self, since: float) -> float:
         """The longest time without one, from a moment on."""

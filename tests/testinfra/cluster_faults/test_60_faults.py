@@ -8,16 +8,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import requests
-from airflow_checks import api, breaking, fault_table, hosts, load, writes
+from airflow_checks import api, asking, breaking, fault_table, hosts, load, writes
 from airflow_checks.breaking import Action, inside, send
 from airflow_checks.fixtures import CHECKOUT, Installation
 
@@ -25,11 +22,9 @@ RESULTS = CHECKOUT / ".cache" / "faults.json"
 PAGE = CHECKOUT / "docs" / "faults.md"
 SECONDS_BEFORE = 8
 SECONDS_UNTIL_BACK = 240
-SECONDS_BETWEEN_ASKING = 0.25
 SECONDS_UNTIL_OUT = 5
 """A webserver that hangs is out of the load balancer by then (its probe asks every second, and gives it three)."""
 
-ANSWER_SECONDS = 5
 RETRY_SECONDS = 75
 SHARED = "198.18.0.208"
 UNITS = ("airflow-*.service", "patroni.service", "etcd.service", "rabbitmq-server.service", "nginx.service", "keepalived.service")
@@ -153,46 +148,6 @@ FAULTS = (
 )
 
 
-@dataclass
-class Asked:
-    """How the page answered."""
-
-    answers: list[tuple[float, bool]] = field(default_factory=list)
-
-    def longest_gap(self, since: float) -> float:
-        """The longest time without an answer, from a moment on."""
-        moments = [since, *(sent for sent, good in self.answers if good and sent > since)]
-        return max((later - earlier for earlier, later in zip(moments, moments[1:])), default=0.0)
-
-    def failed(self, since: float) -> int:
-        """How many were not answered that were asked after a moment."""
-        return len([sent for sent, good in self.answers if not good and sent >= since])
-
-
-@contextmanager
-def asking(url: str) -> Iterator[Asked]:
-    """Ask for a page all the time."""
-    asked, stopped = Asked(), threading.Event()
-
-    def ask() -> None:
-        while not stopped.is_set():
-            sent = time.time()
-            try:
-                good = requests.get(f"{url}/api/v2/version", timeout=ANSWER_SECONDS).ok
-            except requests.RequestException:
-                good = False
-            asked.answers.append((sent, good))
-            stopped.wait(SECONDS_BETWEEN_ASKING)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        yield asked
-    finally:
-        stopped.set()
-        thread.join()
-
-
 def units_that_are_down(find: Group) -> list[str]:
     """What does not run, by host."""
     return [
@@ -245,7 +200,7 @@ def machine() -> str:
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "_"))
 def test_nothing_is_lost(fault: Fault, installation: Installation, group: Group) -> None:
     wait_until_whole(group)
-    with writes.writes(installation) as written, asking(installation.base_url) as asked, load.load(installation) as runs:
+    with writes.writes(installation) as written, asking.asking(installation.base_url) as asked, load.load(installation) as runs:
         time.sleep(SECONDS_BEFORE)
         names = fault.where(group)
         at = time.time()
