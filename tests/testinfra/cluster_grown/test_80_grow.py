@@ -34,7 +34,8 @@ def edit() -> None:
     """Write the part of the inventory that changes."""
     lines = ["---", "airflow:", "  children:"]
     lines += [f"    {group}: {{hosts: {{{', '.join(f'{name}: ' for name in names)}}}}}" for group, names in GROUPS.items()]
-    lines += ["  vars:", "    airflow_broker_engine: rabbitmq", f"    test_base_url: {FRONT_URL}"]
+    variables = {"airflow_broker_engine": "rabbitmq", "airflow_load_balancer_engine": "haproxy", "test_base_url": FRONT_URL}
+    lines += ["  vars:", *(f"    {name}: {value}" for name, value in variables.items())]
     (inventory_dir() / "grown.yml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
