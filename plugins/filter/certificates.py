@@ -77,7 +77,11 @@ def _is_good(x509: Any, found: Any, authority: Any, wanted: Mapping[str, Any]) -
     if found is None or _time_left(found) < RENEWAL:
         return False
     try:
-        found.verify_directly_issued_by(authority)
+        # Older releases of the library cannot tell more than who is named.
+        if hasattr(found, "verify_directly_issued_by"):
+            found.verify_directly_issued_by(authority)
+        elif found.issuer != authority.subject:
+            return False
         names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         usages = {usage._name for usage in found.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value}
     except Exception:

@@ -53,6 +53,11 @@ def _servers(draft: Draft, name: str, engine: str) -> list[dict[str, Any]]:
     return [server for server in found if server["engine"] == engine]
 
 
+def own_nodes(draft: Draft, name: str) -> list[dict[str, Any]]:
+    """What a host has of this collection's RabbitMQ."""
+    return [server for server in _servers(draft, name, "rabbitmq") if server["own"]]
+
+
 def _listen_addresses(draft: Draft, server: str) -> list[str]:
     if broker_is_alone(draft):
         return ["127.0.0.1"]
@@ -68,7 +73,7 @@ def _node(draft: Draft, broker: Broker, name: str) -> dict[str, Any]:
     one it starts empty, and finds what it held when it gets the old name back.
     """
     wanted = node_name(broker.nodes[name]) if broker.is_cluster else ""
-    present = next((server.get("node", "") for server in _servers(draft, name, "rabbitmq") if server["own"]), None)
+    present = next((server.get("node", "") for server in own_nodes(draft, name)), None)
     addresses = _listen_addresses(draft, name) if broker.is_cluster else ["127.0.0.1"]
     return {
         "name": wanted,

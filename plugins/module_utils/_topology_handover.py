@@ -44,6 +44,7 @@ def handover_plan(draft: Draft, name: str, planned: Collection[str], server_rest
         "broker_url": old_broker if hands_back else None,
         "queues": _old_queues(draft) if hands_back else [],
         "changes_executor": changes,
+        "pauses": pauses,
     }
 
 

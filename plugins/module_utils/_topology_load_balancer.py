@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import zlib
+from ipaddress import ip_address, ip_network
 from typing import Any
 
-from ._topology_model import Draft, LoadBalancer
+from ._topology_model import Draft, Host, LoadBalancer
 from ._topology_urls import LOOPBACK, WEB_PORT, web_url
 
 ENGINES = ("nginx", "haproxy")
 PROBE_UNIT = "airflow-web-probe.service"
-PROBE_PATHS = {2: "/health", 3: "/api/v2/version"}
+PROBE_PATHS = {2: "/api/v1/version", 3: "/api/v2/version"}
 """Pages that answer without a login, and without the database: its failure is no reason to take every webserver out."""
 
 
@@ -69,13 +70,45 @@ def load_balancer_plan(draft: Draft, name: str, path: str) -> dict[str, Any] | N
         ],
         "probe_path": path + PROBE_PATHS[draft.line],
         "shared_address": balancer.shared_address,
-        "interface": (draft.hosts[name].facts.get("default_ipv4") or {}).get("interface"),
-        "own_address": draft.hosts[name].address or name,
-        "partners": [draft.hosts[other].address or other for other in hosts if other != name],
+        "interface": shared_interface(draft, name)[0],
+        "own_address": shared_interface(draft, name)[1],
+        "partners": [shared_interface(draft, other)[1] for other in hosts if other != name],
+        "replaces": _replaced(draft, name) if name in hosts else [],
         "router_id": _router_id(balancer.shared_address),
         # The first one has the address as long as it is there.
         "priority": 100 - 10 * hosts.index(name) if name in hosts else None,
     }
+
+
+def interfaces(host: Host) -> list[dict[str, Any]]:
+    """What the facts tell of each interface, each under its own name."""
+    return [fact for fact in host.facts.values() if isinstance(fact, dict) and "device" in fact]
+
+
+def shared_interface(draft: Draft, name: str) -> tuple[str | None, str]:
+    """The interface of a load balancer in whose network the shared address is, and its own address there. None where there is none.
+
+    Where the facts do not tell, that of the default route.
+    """
+    host = draft.hosts[name]
+    shared = draft.load_balancer.shared_address if draft.load_balancer is not None else ""
+    default = (host.facts.get("default_ipv4") or {}).get("interface"), host.address or name
+    if not shared or not interfaces(host):
+        return default
+    for fact in interfaces(host):
+        own = fact.get("ipv4") or {}
+        addresses = [(own.get("address"), own.get("netmask"))] if own else []
+        addresses += [(each.get("address"), each.get("prefix")) for each in fact.get("ipv6") or [] if each.get("scope") == "global"]
+        for address, mask in addresses:
+            if address and mask and ip_address(shared) in ip_network(f"{address}/{mask}", strict=False):
+                return str(fact["device"]), str(address)
+    return None, default[1]
+
+
+def _replaced(draft: Draft, name: str) -> list[str]:
+    """Other engines that were this host's load balancer until now: they want the same port."""
+    present = (draft.hosts[name].info or {}).get("load_balancers") or []
+    return [engine for engine in present if draft.load_balancer is not None and engine != draft.load_balancer.engine]
 
 
 def _router_id(address: str) -> int:

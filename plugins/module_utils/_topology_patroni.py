@@ -143,7 +143,12 @@ def cluster_plan(draft: Draft, name: str, parameters: Mapping[str, str], hba: Se
         "api": _api(draft, host),
         "accounts": _accounts(draft),
         "rewind_functions": list(REWIND_FUNCTIONS),
-        "paths": {"patroni": CONFIGURATION, "etcd": ETCD_CONFIGURATION, "authority": f"{TLS_DIR}/ca.crt"},
+        "paths": {
+            "patroni": CONFIGURATION,
+            "etcd": ETCD_CONFIGURATION,
+            "authority": f"{TLS_DIR}/ca.crt",
+            "read": [CONFIGURATION, *(f"{TLS_DIR}/{name}" for name in ("ca.crt", "server.crt", "server.key"))],
+        },
     }
 
 
@@ -283,7 +288,7 @@ def _patroni(draft: Draft, host: Host, data_dir: str, port: int | None) -> dict[
         "namespace": "/updraft/",
         "name": host.name,
         "restapi": {
-            "listen": f"{bracketed(own) if own else '0.0.0.0'}:{API_PORT}",
+            "listen": f"{bracketed(own) if own else '*'}:{API_PORT}",
             "connect_address": f"{address}:{API_PORT}",
             **certificate,
             "cafile": f"{TLS_DIR}/ca.crt",

@@ -103,7 +103,7 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
         "move": _move(draft, name),
         "old_units": _old_units(draft, name),
         "handover": handover,
-        "is_rolled": bool(daemons) and handover is None and is_rolled(draft, name),
+        "is_rolled": bool(daemons) and not (handover or {}).get("pauses") and is_rolled(draft, name),
         "move_is_unmarked": _move_is_unmarked(draft, name),
         "users": _users(draft),
         "api": api_plan(draft, name),

@@ -10,7 +10,8 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 
-from ._topology_celery import CLUSTER_ENGINE, CLUSTER_SIZE, INSTANCE_OPTIONS, default_queue, group_address, worker_user
+from ._topology_broker import own_nodes
+from ._topology_celery import CLUSTER_ENGINE, CLUSTER_SIZE, INSTANCE_OPTIONS, default_queue, group_address, node_name, worker_user
 from ._topology_daemons import service_user
 from ._topology_model import Draft, counted, listed
 from ._topology_settings import QUORUM_QUEUES
@@ -100,6 +101,22 @@ def cluster_has_addresses(draft: Draft) -> Iterator[str]:
                 f"The other nodes of RabbitMQ reach {name} at {address}, and a node is called by its IPv4 address: set "
                 f"airflow_advertised_address of {name} to that."
             )
+
+
+def nodes_keep_their_names(draft: Draft) -> Iterator[str]:
+    """One node may come back with another name, as the others have a majority; what several hold would be out of reach at once."""
+    if draft.broker is None or not draft.broker.is_cluster:
+        return
+    renamed = []
+    for name, address in draft.broker.nodes.items():
+        present = next((str(server["node"]) for server in own_nodes(draft, name) if server.get("node")), "")
+        if present and present != node_name(address):
+            renamed.append(f"{name} was {present}")
+    if len(renamed) > 1:
+        yield (
+            f"Several nodes of RabbitMQ's cluster would get other names, which are their addresses ({listed(renamed)}), and what they hold "
+            "would be out of reach: give them their old airflow_advertised_address, or change one per run."
+        )
 
 
 def cluster_has_one_release(draft: Draft) -> Iterator[str]:
@@ -370,6 +387,7 @@ RULES = (
     broker_engine_is_known,
     number_of_brokers,
     cluster_has_addresses,
+    nodes_keep_their_names,
     cluster_has_one_release,
     cluster_queues_are_quorum_queues,
     cookie_is_plain,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from ._topology_load_balancer import ENGINES
+from ._topology_load_balancer import ENGINES, interfaces, shared_interface
 from ._topology_model import Draft, counted, listed
 
 MOST_LOAD_BALANCERS = 2
@@ -62,6 +62,12 @@ def shared_address_is_free(draft: Draft) -> Iterator[str]:
     for name, host in draft.hosts.items():
         if shared in (host.address, host.default_address):
             yield f"airflow_load_balancer_address is {shared}, which is {name}'s own address: choose a free one of their network."
+    for name in draft.groups["load_balancer"]:
+        if interfaces(draft.hosts[name]) and shared_interface(draft, name)[0] is None:
+            yield (
+                f"airflow_load_balancer_address is {shared}, and no interface of {name} is in a network with that address: choose a free "
+                "one of a network that all load balancers are in."
+            )
 
 
 RULES = (webservers_have_one_address, load_balancer_engine_is_known, load_balancers_share_an_address, shared_address_is_free)

@@ -65,6 +65,10 @@ options:
     description: Systemd units, each with the paths that it alone reads.
     type: dict
     default: {}
+  reloads:
+    description: Systemd units, each with the paths that it reads again when it is reloaded.
+    type: dict
+    default: {}
   watch:
     description: Paths that all O(units) read. A link counts by its own modification time.
     type: list
@@ -96,8 +100,13 @@ stale_units:
   returned: always
   type: list
   elements: str
+unread_units:
+  description: Those of O(reloads) that run and were started or reloaded before one of their files was last written, or one was written now.
+  returned: always
+  type: list
+  elements: str
 idle_units:
-  description: Those of O(units) that do not run, or do not start with the host.
+  description: Those of O(units) and O(reloads) that do not run, or do not start with the host.
   returned: always
   type: list
   elements: str
@@ -317,27 +326,36 @@ class Unit:
 
     started: float | None
     """Seconds since the epoch; None when it does not run."""
+    reloaded: float | None
+    """The same of its last start or reload."""
     enabled: bool
 
     def is_stale(self, paths: list[str], changed: list[str]) -> bool:
-        """Whether it runs and has not yet read what the files say now."""
-        started = self.started
-        if started is None:
+        """Whether it runs and was started before the files were written as they are now."""
+        return self._is_older(self.started, paths, changed)
+
+    def has_not_read(self, paths: list[str], changed: list[str]) -> bool:
+        """Whether it runs and was started and reloaded before the files were written as they are now."""
+        return self._is_older(self.reloaded, paths, changed)
+
+    def _is_older(self, moment: float | None, paths: list[str], changed: list[str]) -> bool:
+        if moment is None:
             return False
         # A folder's time is that of whatever came into it last.
         read = [path for path in paths if os.path.islink(path) or not os.path.isdir(path)]
         # systemd gives whole seconds here: a file written in the second of the start counts as read.
-        return any(path in changed or (os.path.lexists(path) and os.lstat(path).st_mtime > started + 1) for path in read)
+        return any(path in changed or (os.path.lexists(path) and os.lstat(path).st_mtime > moment + 1) for path in read)
 
 
 def look_at(module: AnsibleModule, name: str) -> Unit:
     """What systemd says of a unit."""
-    properties = "ActiveState,ExecMainStartTimestamp,UnitFileState"
+    # A reload changes a unit's state for a moment.
+    properties = "ActiveState,ExecMainStartTimestamp,StateChangeTimestamp,UnitFileState"
     code, out, _error = module.run_command(["systemctl", "show", name, f"--property={properties}", "--timestamp=unix"])
     values = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
-    started = values.get("ExecMainStartTimestamp", "").lstrip("@")
+    started, changed = (values.get(name, "").lstrip("@") for name in ("ExecMainStartTimestamp", "StateChangeTimestamp"))
     runs = code == 0 and values.get("ActiveState") in ("active", "activating", "reloading") and started
-    return Unit(float(started) if runs else None, values.get("UnitFileState") == "enabled")
+    return Unit(float(started) if runs else None, float(changed or started) if runs else None, values.get("UnitFileState") == "enabled")
 
 
 def main() -> None:
@@ -361,6 +379,7 @@ def main() -> None:
             },
             "secret_content": {"type": "dict", "default": {}, "no_log": True},
             "units": {"type": "dict", "default": {}},
+            "reloads": {"type": "dict", "default": {}},
             "watch": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
@@ -369,12 +388,14 @@ def main() -> None:
     writer.apply_all(module.params["entries"])
     watched = module.params["watch"]
     units = {name: (look_at(module, name), [*paths, *watched]) for name, paths in module.params["units"].items()}
+    reloads = {name: (look_at(module, name), paths) for name, paths in module.params["reloads"].items()}
     module.exit_json(
         changed=bool(writer.changed),
         changed_paths=writer.changed,
         diff=writer.diffs,
         stale_units=[name for name, (unit, paths) in units.items() if unit.is_stale(paths, writer.changed)],
-        idle_units=[name for name, (unit, _paths) in units.items() if unit.started is None or not unit.enabled],
+        unread_units=[name for name, (unit, paths) in reloads.items() if unit.has_not_read(paths, writer.changed)],
+        idle_units=[name for name, (unit, _paths) in {**units, **reloads}.items() if unit.started is None or not unit.enabled],
     )
 
 

@@ -96,9 +96,12 @@ def folder(path: str) -> str:
     for place, names, files in os.walk(path, followlinks=True):
         names[:] = sorted(name for name in names if name != "__pycache__" and not name.startswith(".git"))
         for name in sorted(files):
-            with open(os.path.join(place, name), "rb") as stream:
-                content = hashlib.sha256(stream.read()).digest()
-            whole.update(os.path.relpath(os.path.join(place, name), path).encode() + b"\0" + content)
+            file = os.path.join(place, name)
+            # What is no file, a dangling link among it, holds no DAG.
+            if os.path.isfile(file):
+                with open(file, "rb") as stream:
+                    content = hashlib.sha256(stream.read()).digest()
+                whole.update(os.path.relpath(file, path).encode() + b"\0" + content)
     return whole.hexdigest()
 
 

@@ -117,6 +117,10 @@ airflow_host:
         RabbitMQ also with the name that was given to its C(node), and the C(cookie) of this collection's cluster.
       type: list
       elements: dict
+    load_balancers:
+      description: The engines of this collection's load balancers that have settings on the host, V(nginx) or V(haproxy).
+      type: list
+      elements: str
 """
 
 import glob
@@ -133,6 +137,7 @@ from ansible_collections.updraft.airflow.plugins.module_utils._failure import un
 from ansible_collections.updraft.airflow.plugins.module_utils.host_adopted import describe
 from ansible_collections.updraft.airflow.plugins.module_utils.host_brokers import find_brokers
 from ansible_collections.updraft.airflow.plugins.module_utils.host_interpreters import find_interpreters
+from ansible_collections.updraft.airflow.plugins.module_utils.host_load_balancer import find_load_balancers
 from ansible_collections.updraft.airflow.plugins.module_utils.host_mysql import find_server
 from ansible_collections.updraft.airflow.plugins.module_utils.host_patroni import find_patroni
 from ansible_collections.updraft.airflow.plugins.module_utils.host_postgresql import find_clusters
@@ -222,6 +227,7 @@ def look(parameters: dict[str, Any]) -> dict[str, Any]:
         "patroni": find_patroni(),
         "mysql_server": find_server(),
         "brokers": find_brokers(),
+        "load_balancers": find_load_balancers(),
     }
 
 

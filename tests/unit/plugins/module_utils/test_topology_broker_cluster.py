@@ -93,6 +93,15 @@ def test_a_node_behind_another_address_listens_everywhere() -> None:
     assert broker["listen_addresses"] == ["0.0.0.0"]
 
 
+def test_no_two_nodes_get_other_names_at_once() -> None:
+    def was(number: int) -> Host:
+        return host(f"h{number}", found={"brokers": [{**OURS, "node": f"rabbit@198.18.7.{number}", "cookie": "c00kie"}]})
+
+    assert compiled(cluster({"h3": was(3)}), STORE)
+    (sentence,) = findings(cluster({"h2": was(2), "h3": was(3)}), STORE)
+    assert "get other names" in sentence and "h2 was rabbit@198.18.7.2, h3 was rabbit@198.18.7.3" in sentence
+
+
 @pytest.mark.parametrize(
     ("brokers", "is_renamed"),
     [

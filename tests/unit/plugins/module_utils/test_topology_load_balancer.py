@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.updraft.airflow.plugins.module_utils.topology import Host
+from ansible_collections.updraft.airflow.plugins.module_utils.topology import Host, TopologyError
 from topology_inventory import compiled, facts, info, installation, inventory
 
 MASTER = "webserver scheduler"
@@ -55,7 +55,7 @@ def test_webservers_believe_the_load_balancer_and_nobody_else() -> None:
 def test_the_load_balancer_knows_every_webserver() -> None:
     found = plan("lb", airflow_version="2.11.2")["load_balancer"]
     assert [server["name"] for server in found["servers"]] == ["m1", "m2"]
-    assert found["probe_path"] == "/health"
+    assert found["probe_path"] == "/api/v1/version"
     assert (found["on_this_host"], plan("m1")["load_balancer"]["on_this_host"]) == (True, False)
 
 
@@ -68,6 +68,37 @@ def test_two_load_balancers_share_an_address_and_one_has_it_first() -> None:
     assert first["router_id"] == second["router_id"]
     assert 1 <= first["router_id"] <= 255
     assert plan("m1", hosts, **shared)["webserver"]["base_url"] == "http://198.18.0.200"
+
+
+def network_card(device: str, address: str) -> dict[str, Any]:
+    return {"device": device, "ipv4": {"address": address, "netmask": "255.255.255.0"}, "ipv6": [{"address": "fe80::1", "scope": "link"}]}
+
+
+def test_the_shared_address_is_put_on_the_interface_of_its_network() -> None:
+    hosts = {**CLUSTER, "lb2": "load_balancer"}
+    cards = {"eth0": network_card("eth0", "203.0.113.7"), "br_lan": network_card("br-lan", "198.18.9.7")}
+
+    def found(shared: str) -> dict[str, Any]:
+        variables = {"airflow_load_balancer_address": shared}
+        details = {name: Host(name, variables, facts(f"203.0.113.{number}", **cards), info()) for number, name in ((7, "lb"), (8, "lb2"))}
+        result: dict[str, Any] = compiled(inventory(hosts, details=details, **variables)).plan("lb")["load_balancer"]
+        return result
+
+    inner = found("198.18.9.200")
+    assert (inner["interface"], inner["own_address"], inner["partners"]) == ("br-lan", "198.18.9.7", ["198.18.9.7"])
+    assert found("203.0.113.200")["interface"] == "eth0"
+    with pytest.raises(TopologyError, match=r"no interface of lb is in a network with that address: choose a free one"):
+        found("192.0.2.1")
+
+
+def test_an_engine_takes_the_others_place() -> None:
+    def replaced(**variables: Any) -> list[str]:
+        details = {"lb": Host("lb", variables, facts("198.18.0.9"), info(load_balancers=["nginx"]))}
+        engines: list[str] = compiled(inventory(CLUSTER, details=details, **variables)).plan("lb")["load_balancer"]["replaces"]
+        return engines
+
+    assert replaced() == []
+    assert replaced(airflow_load_balancer_engine="haproxy") == ["nginx"]
 
 
 @pytest.mark.parametrize(("schedulers", "expected"), [(1, 20), (2, 10), (3, 7)])

@@ -139,7 +139,7 @@ def test_a_member_listens_where_it_is_needed() -> None:
     forwarded = host("db2", {"airflow_advertised_address": "db.example.org"})
     found = plan(cluster(forwarded), "db2")["database"]["cluster"]
     assert found["patroni"]["postgresql"]["listen"] == "*:5432"
-    assert found["patroni"]["restapi"]["listen"] == "0.0.0.0:8008"
+    assert found["patroni"]["restapi"]["listen"] == "*:8008"
     assert found["etcd"]["listen-client-urls"] == "https://0.0.0.0:2379"
     assert found["etcd"]["advertise-client-urls"] == "https://db.example.org:2379"
 
