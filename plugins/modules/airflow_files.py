@@ -355,7 +355,9 @@ def look_at(module: AnsibleModule, name: str) -> Unit:
     values = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
     started, changed = (values.get(name, "").lstrip("@") for name in ("ExecMainStartTimestamp", "StateChangeTimestamp"))
     runs = code == 0 and values.get("ActiveState") in ("active", "activating", "reloading") and started
-    return Unit(float(started) if runs else None, float(changed or started) if runs else None, values.get("UnitFileState") == "enabled")
+    if not runs:
+        return Unit(None, None, values.get("UnitFileState") == "enabled")
+    return Unit(float(started), max(float(started), float(changed or 0)), values.get("UnitFileState") == "enabled")
 
 
 def main() -> None:

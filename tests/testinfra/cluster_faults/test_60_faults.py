@@ -120,6 +120,7 @@ FAULTS = (
     Fault("a load balancer is killed", serving, send("nginx")),
     Fault("a load balancer hangs", serving, send("nginx", HANGS), send("nginx", GOES_ON), no_page=10),
     Fault("a load balancer's host is lost", serving, breaking.lose, breaking.boot),
+    Fault("a load balancer's keepalived is killed", serving, send("keepalived"), no_page=10),
     Fault("a load balancer's probe is killed", serving, send("airflow-web-probe")),
     Fault("the leader's PostgreSQL is killed", leader, breaking.kill_server_process),
     Fault("the leader's Patroni is killed with PostgreSQL", leader, send("patroni"), no_write=25),
