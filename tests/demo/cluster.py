@@ -31,6 +31,8 @@ SECONDS_TO_GO_ON = 180
 SECONDS_TO_COME_BACK = 180
 SECONDS_TO_END = 600
 SCHEDULER = "airflow-scheduler"
+FOLLOWING = ("running", "streaming")
+"""Older releases of Patroni call one that follows running, too."""
 
 
 def containers(topology: Topology) -> dict[str, str]:
@@ -145,11 +147,7 @@ def lose_the_leader(runs: Runs, database: dict[str, str]) -> None:
     print(f"After {seconds:.0f} s a task began; {leading_host(others)} leads the database now. {host} gets its power back.")
     docker("start", database[host])
     with Progress(f"Waiting until {host} follows"):
-        api.wait_until(
-            f"{host} to follow",
-            lambda: members(others).get(host, {}).get("State") in ("running", "streaming") or None,
-            SECONDS_TO_COME_BACK,
-        )
+        api.wait_until(f"{host} to follow", lambda: members(others).get(host, {}).get("State") in FOLLOWING or None, SECONDS_TO_COME_BACK)
 
 
 def kill_a_scheduler(runs: Runs, host: str, container: str) -> None:
