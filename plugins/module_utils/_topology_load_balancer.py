@@ -14,8 +14,12 @@ from ._topology_urls import LOOPBACK, WEB_PORT, web_url
 
 ENGINES = ("nginx", "haproxy")
 PROBE_UNIT = "airflow-web-probe.service"
-PROBE_PATHS = {2: "/api/v1/version", 3: "/api/v2/version"}
-"""Pages that answer without a login, and without the database: its failure is no reason to take every webserver out."""
+PROBE_PATHS = {2: "/api/v1/version", 3: "/execution/health"}
+"""Pages that answer without a login, and without the database: its failure is no reason to take every webserver out.
+
+On 3.x that of the interface for tasks, for a webserver that was just started makes it when the first one asks, which took 3 to 15 s with
+3.3.2, and answers nobody meanwhile: so it gets requests only when that is done.
+"""
 
 
 def choose_load_balancer(draft: Draft) -> None:

@@ -23,7 +23,7 @@ PAGE = CHECKOUT / "docs" / "faults.md"
 SECONDS_BEFORE = 8
 SECONDS_UNTIL_BACK = 240
 SECONDS_UNTIL_OUT = 5
-"""A webserver that hangs is out of the load balancer by then (its probe asks every second, and gives it three)."""
+"""A webserver that hangs is out of the load balancer by then (its probe asks twice a second, and gives it 1.75 each time)."""
 
 RETRY_SECONDS = 75
 MEMBERS = 3

@@ -32,7 +32,7 @@ def test_tasks_report_inside_while_people_use_a_name() -> None:
     master = plan("m1", airflow_base_url="https://flows.example.org/airflow", airflow_load_balancer_port=8000)
     address = plan("lb")["load_balancer"]["own_address"]
     assert master["settings"]["core"]["execution_api_server_url"] == f"http://{address}:8000/airflow/execution/"
-    assert plan("lb", airflow_base_url="https://flows.example.org/airflow")["load_balancer"]["probe_path"] == "/airflow/api/v2/version"
+    assert plan("lb", airflow_base_url="https://flows.example.org/airflow")["load_balancer"]["probe_path"] == "/airflow/execution/health"
 
 
 def test_what_others_put_in_front_is_used_by_tasks_too() -> None:
