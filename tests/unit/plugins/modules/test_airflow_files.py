@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.updraft.airflow.plugins.modules import airflow_files
 
 RunModule = Callable[..., dict[str, Any]]
 
@@ -178,3 +179,17 @@ def test_new_content_has_a_new_time_and_the_old_permissions(run_module: RunModul
     assert run_module("airflow_files", entries=[{"path": str(path), "content": "new\n"}])["changed"] is True
     assert path.stat().st_mtime > 1_000_000_000
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize(
+    ("written", "is_stale", "has_not_read"),
+    [(90, False, False), (150, True, False), (250, True, True)],
+)
+def test_a_reload_is_enough_for_some_files(tmp_path: Path, written: int, is_stale: bool, has_not_read: bool) -> None:
+    place = tmp_path / "nginx.conf"
+    place.touch()
+    os.utime(place, (written, written))
+    unit = airflow_files.Unit(started=100, reloaded=200, enabled=True)
+    assert (unit.is_stale([str(place)], []), unit.has_not_read([str(place)], [])) == (is_stale, has_not_read)
+    stopped = airflow_files.Unit(started=None, reloaded=None, enabled=True)
+    assert (stopped.is_stale([str(place)], [str(place)]), stopped.has_not_read([str(place)], [str(place)])) == (False, False)
