@@ -59,7 +59,13 @@ def installation_status(draft: Draft) -> dict[str, Any]:
         if balancer is None
         else {"engine": balancer.engine, "address": balancer.shared_address, "servers": list(draft.placement["webserver"])},
         "queues": queues(draft),
+        "hosts": {name: parts(draft, name) for name in draft.hosts},
     }
+
+
+def parts(draft: Draft, name: str) -> list[str]:
+    """What a host is there for, by component."""
+    return [part for part in DAEMONS if name in draft.placement[part]] + [part for part in SERVICES if name in draft.groups[part]]
 
 
 def queues(draft: Draft) -> list[str]:
@@ -78,10 +84,12 @@ def host_status(draft: Draft, name: str) -> dict[str, Any]:
         "address": host.address,
         "hostname": (host.info or {}).get("hostname"),
         "size": host.variables.get("airflow_size"),
-        "parts": [part for part in DAEMONS if name in draft.placement[part]] + [part for part in SERVICES if name in draft.groups[part]],
+        "parts": parts(draft, name),
         "daemons": _daemons(draft, name),
         "servers": _servers(draft, name),
         "probes": _probes(draft, name),
+        # What comes with the DAGs may be installed too, and they are not fetched for a status.
+        "unknown_paths": [f"{draft.home}/current"] if comes_as_revision(draft) else [],
     }
 
 
