@@ -152,7 +152,6 @@ def _about(host: Mapping[str, Any]) -> list[str]:
         )
         memory = f"{size(system['memory_available'])} of {size(system['memory'])} memory"
         lines.append(f"Free: {memory}, {size(system['disk_free'])} of {size(system['disk'])} disk")
-        lines.append(system["name"])
     return lines
 
 

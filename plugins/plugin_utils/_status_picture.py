@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
+from ansible_collections.updraft.airflow.plugins.module_utils._topology_model import counted
 from ansible_collections.updraft.airflow.plugins.plugin_utils._status_words import TITLES, size
 
 MARGIN, PADDING, GAP = 14, 12, 14
@@ -63,6 +64,8 @@ class Row:
     text: str
     detail: str = ""
     title: str = ""
+    short: str = ""
+    """The detail in fewer letters, for where there is little room."""
 
 
 @dataclass
@@ -166,10 +169,10 @@ def _daemon_row(daemon: Mapping[str, Any]) -> Row:
     title = TITLES[daemon["component"]]
     title = title[0].upper() + title[1:] + (f" {daemon['name'].partition('@')[2]}" if "@" in daemon["name"] else "")
     queues = ", ".join(daemon["queues"])
-    detail = queues if daemon["state"] == "healthy" else daemon["state"]
-    return Row(
-        daemon["state"], title, detail, "; ".join(filter(None, [daemon["problem"] or daemon["state"], queues and f"queues {queues}"]))
-    )
+    told = "; ".join(filter(None, [daemon["problem"] or daemon["state"], queues and f"queues {queues}"]))
+    if daemon["state"] != "healthy":
+        return Row(daemon["state"], title, daemon["state"], told)
+    return Row("healthy", title, queues, told, counted(len(daemon["queues"]), "queue") if queues else "")
 
 
 def _server_row(server: Mapping[str, Any], detail: str = "") -> Row:
@@ -265,7 +268,7 @@ def _member_box(host: Mapping[str, Any], member: Mapping[str, Any], amount: str)
     detail = amount if member["role"] == "leader" else "" if member["lag"] is None else f"lag {size(member['lag'])}"
     state = "healthy" if works else "unknown" if member["state"] is None else "unhealthy"
     title = f"PostgreSQL is {member['state'] or 'not known'}, timeline {member['timeline'] or 'not known'}"
-    rows = [Row(state, role[0].upper() + role[1:], detail if works else member["state"] or "", title)]
+    rows = [Row(state, role[0].upper() + role[1:], detail if works else member["state"] or "", title, detail.removeprefix("lag "))]
     for server in _servers(host, "metadata_db"):
         rows.append(_server_row(server, "leads" if server["name"] == "etcd" and member["etcd"] == "leads" else ""))
     kind = "leader" if member["role"] == "leader" and works else "replica"
@@ -358,12 +361,14 @@ def _box(box: Box, suffix: str) -> str:
     width = box.width
     kinds = {kind_of(row.state) for row in box.rows}
     worst = next((kind for kind in ("unhealthy", "starting", "unknown") if kind in kinds), "healthy")
-    name = cut(box.name.removesuffix(suffix), width - 20, NAME_WIDTH)
-    words = [f"box {SIGNS[worst][0]}" if box.is_reached else "box bad lost"]
-    head = f"{box.name}{'' if box.is_reached else ' does not answer'}"
+    word, told = (f"box {SIGNS[worst][0]}", "") if box.is_reached else ("box bad lost", "no answer")
+    room = width - 20 - (len(told) + 1) * TEXT_WIDTH if told else width - 20
+    name = escape(cut(box.name.removesuffix(suffix), room, NAME_WIDTH))
     parts = [
-        f'<g><title>{escape(head)}</title><rect class="{words[0]}" x="{box.x:.1f}" y="{box.y:.1f}" width="{width:.1f}" '
-        f'height="{box.height:.1f}" rx="7"/><text class="name" x="{box.x + 10:.1f}" y="{box.y + 19:.1f}">{escape(name)}</text></g>'
+        f"<g><title>{escape(' '.join(filter(None, [box.name, told])))}</title>"
+        f'<rect class="{word}" x="{box.x:.1f}" y="{box.y:.1f}" width="{width:.1f}" height="{box.height:.1f}" rx="7"/>'
+        f'<text class="name" x="{box.x + 10:.1f}" y="{box.y + 19:.1f}">{name}</text>'
+        f'<text class="detail" text-anchor="end" x="{box.x + width - 10:.1f}" y="{box.y + 19:.1f}">{told}</text></g>'
     ]
     for number, row in enumerate(box.rows):
         parts.append(_row(row, box.x, box.y + HEAD + LINE * number, width))
@@ -372,10 +377,9 @@ def _box(box: Box, suffix: str) -> str:
 
 def _row(row: Row, x: float, y: float, width: float) -> str:
     room = width - 40
-    # What is wrong is read in any case; a list of queues gets what is left.
     text = cut(row.text, room, TEXT_WIDTH)
     left = room - len(text) * TEXT_WIDTH - 8
-    detail = cut(row.detail, left, TEXT_WIDTH) if row.detail and left > 3 * TEXT_WIDTH else ""
+    detail = next((word for word in (row.detail, row.short) if len(word) * TEXT_WIDTH <= left), "")
     right = f'<text class="detail" text-anchor="end" x="{x + width - 10:.1f}" y="{y + 14.5:.1f}">{escape(detail)}</text>' if detail else ""
     title = escape(": ".join(filter(None, [row.text, row.title or row.detail or row.state])))
     return (
