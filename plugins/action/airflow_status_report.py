@@ -63,7 +63,7 @@ def report_of(task_vars: Mapping[str, Any]) -> dict[str, Any]:
     asked = {name: hostvars[name].get(PLAN) or {} for name in task_vars["ansible_play_hosts_all"]}
     survey = next((found for found in asked.values() if found.get("status")), None)
     if survey is None:
-        findings = [finding for found in asked.values() for finding in found.get("findings") or ()]
+        findings = list(dict.fromkeys(finding for found in asked.values() for finding in found.get("findings") or ()))
         raise AnsibleError(" ".join(findings[:3]) or "no host of the play has a part in the installation")
     installation = {**survey["status"]["installation"], "is_planned": survey["plan"] is not None}
     looks = [look_of(name, parts, hostvars, asked) for name, parts in installation["hosts"].items() if parts]
@@ -79,7 +79,7 @@ def look_of(name: str, parts: list[str], hostvars: Mapping[str, Any], asked: Map
     lost = next((result for result in results if result.get("unreachable")), None)
     failed = next((result for result in results if result.get("msg") and not result.get("unreachable")), None)
     found = (variables.get(FOUND) or {}).get("status")
-    reason = " ".join(str((lost or failed or {}).get("msg") or "").split()).rstrip(".")
+    reason = " ".join(str((lost or failed or {}).get("msg") or "").removeprefix("Task failed: ").split()).rstrip(".")
     return Look(
         name, parts, outline["host"] if outline else None, None if lost else found, reason if found is None or lost else "", lost is None
     )

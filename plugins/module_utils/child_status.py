@@ -34,7 +34,6 @@ PREFACES = {
         "SET LOCAL timezone = 'UTC'",
     ),
     "mysql": (f"SET SESSION max_execution_time = {STATEMENT_SECONDS * 1000}, time_zone = '+00:00'", "SET SESSION TRANSACTION READ ONLY"),
-    "sqlite": (),
 }
 SERVERS = {
     # What others do is hidden from a plain role, their number is not.
@@ -66,23 +65,28 @@ def without_secret(error: BaseException, url: str) -> str:
     return f"{text[:300].rstrip('.')}"
 
 
-class Database:
-    """The metadata database, which is only read."""
+class File:
+    """An SQLite database, which is only read."""
+
+    def __init__(self, url: str) -> None:
+        self.kind = "sqlite"
+        path = url.partition("://")[2].partition("?")[0][1:]
+        self.connection = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=CONNECT_SECONDS)
+
+    def ask(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
+        """Rows of a statement."""
+        return [tuple(row) for row in self.connection.execute(statement, values)]
+
+
+class Server:
+    """A metadata database on a server, which is only read."""
 
     def __init__(self, url: str) -> None:
         from sqlalchemy import create_engine
         from sqlalchemy.pool import NullPool
 
         self.kind = url.partition(":")[0].partition("+")[0]
-        if self.kind == "sqlite":
-            path = url.partition("://")[2].partition("?")[0][1:]
-            uri = f"file:{quote(path)}?mode=ro"
-            self.engine = create_engine(
-                "sqlite://", creator=lambda: sqlite3.connect(uri, uri=True, timeout=CONNECT_SECONDS), poolclass=NullPool
-            )
-        else:
-            self.engine = create_engine(url, connect_args={"connect_timeout": CONNECT_SECONDS}, poolclass=NullPool)
-        self.connection = self.engine.connect()
+        self.connection = create_engine(url, connect_args={"connect_timeout": CONNECT_SECONDS}, poolclass=NullPool).connect()
 
     def ask(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
         """Rows, in a transaction of their own: one that fails takes no other with it."""
@@ -110,8 +114,9 @@ def listed(states: tuple[str, ...]) -> str:
 
 def look_at_database(url: str, line: int) -> dict[str, Any]:
     """Everything that is asked of the metadata database; what cannot be said is left out, with the reason in `unknown`."""
-    database = Database(url)
-    since = datetime.now(timezone.utc).replace(tzinfo=None) - RECENT
+    database: File | Server = File(url) if url.startswith("sqlite") else Server(url)
+    # As SQLite has it; the others take the text for a moment in their session's zone, which is UTC.
+    since = (datetime.now(timezone.utc).replace(tzinfo=None) - RECENT).isoformat(" ")
     unknown: dict[str, str] = {}
 
     def rows(name: str, statement: str, **values: Any) -> list[tuple[Any, ...]]:

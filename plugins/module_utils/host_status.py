@@ -51,6 +51,7 @@ HAPROXY_SOCKET = "/run/haproxy/admin.sock"
 HAPROXY_BACKEND = "airflow_webserver"
 NGINX_SERVERS = "/etc/airflow-load-balancer/servers.json"
 NGINX_STATE = "/var/lib/airflow-load-balancer"
+QUEUE_TYPES = ("quorum", "classic", "stream")
 QUEUE_COLUMNS = ("name", "type", "messages_ready", "messages_unacknowledged", "consumers", "leader", "members", "online")
 
 
@@ -305,7 +306,7 @@ def rabbitmq(run: Run, vhost: str) -> dict[str, Any]:
 def _rabbitmq_queue(queue: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": queue["name"],
-        "type": str(queue.get("type") or "").rpartition("_")[2] or None,
+        "type": next((kind for kind in QUEUE_TYPES if kind in str(queue.get("type"))), None),
         "messages": int(queue.get("messages_ready") or 0),
         "taken": int(queue.get("messages_unacknowledged") or 0),
         "consumers": int(queue.get("consumers") or 0),

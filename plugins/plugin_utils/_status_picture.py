@@ -29,8 +29,8 @@ MOST_WIDTH = 250
 BUS = 26
 """Between the leader of a database cluster and the members that follow it."""
 
-TEXT_WIDTH, NAME_WIDTH = 6.9, 7.7
-"""The mean width of a letter at the sizes of text and of names; wider ones are clipped."""
+TEXT_WIDTH, NAME_WIDTH = 7.4, 8.6
+"""The mean width of a letter at the sizes of text and of names, in a font with wide ones."""
 
 SIGNS: Mapping[str, tuple[str, str]] = {
     "healthy": ("good", "M-3.4 0.2 L-1 2.7 L3.6 -2.6"),

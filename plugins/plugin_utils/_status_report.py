@@ -331,7 +331,7 @@ def _database(report: Report) -> dict[str, Any] | None:
         report.tell(PROBLEM, f"the metadata database cannot be reached from here ({reason})", host, "metadata_db")
     if failures and not views:
         reason = next(iter(failures.values()))
-        report.tell(FAILING, f"The metadata database does not answer any host ({reason})", part="metadata_db")
+        report.tell(FAILING, f"No host reaches the metadata database ({reason})", part="metadata_db")
     if not views:
         return None
     look, view = views[0]
@@ -448,7 +448,7 @@ def _broker(report: Report, hosts: Sequence[Mapping[str, Any]]) -> dict[str, Any
     views = list(report.found("broker"))
     failures = report.failures("broker")
     if failures and not views:
-        report.tell(FAILING, f"The broker does not answer any host ({next(iter(failures.values()))})", part="broker")
+        report.tell(FAILING, f"No host reaches the broker ({next(iter(failures.values()))})", part="broker")
     for host, reason in failures.items() if views else ():
         report.tell(PROBLEM, f"the broker cannot be reached from here ({reason})", host, "broker")
     nodes, details = _rabbitmq(report)
