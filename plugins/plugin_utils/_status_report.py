@@ -470,8 +470,8 @@ def _broker(report: Report, hosts: Sequence[Mapping[str, Any]]) -> dict[str, Any
 
 
 def _is_internal(name: str) -> bool:
-    """Queues by which workers are asked and tell what they do."""
-    return name.startswith("celeryev.") or name.endswith((".celery.pidbox", ".reply.celery.pidbox"))
+    """Queues by which workers are asked and tell what they do, and those in which Celery lets messages wait."""
+    return name.startswith(("celeryev.", "celery_delayed_")) or name.endswith(".celery.pidbox")
 
 
 def _rabbitmq(report: Report) -> tuple[Mapping[str, Any], dict[str, Mapping[str, Any]]]:

@@ -70,6 +70,7 @@ class Sample:
     outlines: dict[str, dict[str, Any]]
     found: dict[str, dict[str, Any]] = field(default_factory=dict)
     unreachable: dict[str, str] = field(default_factory=dict)
+    left_out: set[str] = field(default_factory=set)
 
     def report(self, *notes: str) -> dict[str, Any]:
         """The report about it."""
@@ -77,8 +78,8 @@ class Sample:
             Look(
                 name,
                 self.installation["hosts"][name],
-                outline,
-                None if name in self.unreachable else self.found[name],
+                None if name in self.left_out else outline,
+                None if name in self.unreachable or name in self.left_out else self.found[name],
                 self.unreachable.get(name, ""),
                 name not in self.unreachable,
             )

@@ -119,7 +119,8 @@ def of_size(number: int) -> dict[str, Any]:
     hosts = {f"a-host-with-a-very-long-name-{place:02}": (parts[place] if place < 4 else "worker") for place in range(number)}
     if number < 4:
         hosts = dict(zip(hosts, ["webserver scheduler metadata_db broker worker", "webserver", "worker"]))
-    return sample(hosts, **({"airflow_base_url": "http://a.example.org"} if number in (2, 3) else {})).report()
+    report: dict[str, Any] = sample(hosts, **({"airflow_base_url": "http://a.example.org"} if number in (2, 3) else {})).report()
+    return report
 
 
 REPORTS = {

@@ -245,6 +245,15 @@ def test_a_unit_that_is_not_there_is_missing() -> None:
     assert "airflow.example.org: the triggerer is not installed." in sentences(made.report())
 
 
+def test_celerys_own_queues_are_not_shown() -> None:
+    made = cluster()
+    for found in made.found.values():
+        for name in ("celery@w.celery.pidbox", "1f.reply.celery.pidbox", "celeryev.1f", "celery_delayed_27", "mine"):
+            if found["rabbitmq"]:
+                found["rabbitmq"]["queues"].append({**found["rabbitmq"]["queues"][0], "name": name})
+    assert [queue["name"] for queue in made.report()["broker"]["queues"]] == ["default", "reports", "mine"]
+
+
 def test_rabbitmqs_alarms_are_told() -> None:
     made = cluster()
     for found in made.found.values():
@@ -274,8 +283,7 @@ def test_thirty_hosts_are_counted() -> None:
 
 def test_a_host_that_the_run_leaves_out_is_no_problem() -> None:
     made: Sample = cluster()
-    made.outlines["worker2.example.org"] = None  # type: ignore[assignment]
-    made.found["worker2.example.org"] = None  # type: ignore[assignment]
+    made.left_out = {"worker2.example.org"}
     report = made.report()
     assert report["verdict"] == "healthy"
     assert sentences(report) == ["This run is limited, and says nothing of worker2.example.org."]
