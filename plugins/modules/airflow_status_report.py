@@ -35,7 +35,7 @@ options:
 EXAMPLES = r"""
 - name: Tell the status
   updraft.airflow.airflow_status_report:
-    folder: /var/www/status
+    folder: /srv/airflow-status
   run_once: true
 """
 

@@ -144,7 +144,7 @@ def bands_of(report: Mapping[str, Any]) -> list[Band]:
         Band("Load balancers", _balancers(report), component="load_balancer"),
         Band("Airflow", _daemon_boxes(hosts, ("webserver", "scheduler", "dag_processor", "triggerer", "flower")), "requests", "airflow"),
         Band(_broker_title(report), _broker_boxes(report), "tasks", "broker"),
-        Band("Workers", _daemon_boxes(hosts, ("worker",)), "tasks", "worker"),
+        Band("Workers", _daemon_boxes(hosts, ("worker",)), _waiting(report), "worker"),
         Band(_database_title(report), _database_boxes(report), "", "metadata_db"),
     ]
     bands = [band for band in bands if band.boxes]
@@ -203,11 +203,18 @@ def _balancers(report: Mapping[str, Any]) -> list[Box]:
         if servers:
             inside = sum(state == "in" for state in servers.values())
             state = "healthy" if inside == len(servers) else "starting" if inside else "unhealthy"
-            rows.append(Row(state, f"{inside} of {len(servers)} webservers in", "", "; ".join(out) or "all webservers get requests"))
+            rows.append(
+                Row(state, "Webservers", f"{inside} of {len(servers)} in", "; ".join(out) or "all get requests", f"{inside}/{len(servers)}")
+            )
         rows = rows or _left_out(host, "load_balancer")
         if rows:
             boxes.append(Box(host["name"], rows, host["state"] != "unreachable"))
     return boxes
+
+
+def _waiting(report: Mapping[str, Any]) -> str:
+    counts = [queue["messages"] for queue in (report["broker"] or {"queues": []})["queues"] if queue["messages"]]
+    return f"tasks, {sum(counts):,} waiting" if counts else "tasks"
 
 
 def _broker_title(report: Mapping[str, Any]) -> str:
@@ -223,7 +230,7 @@ def _broker_boxes(report: Mapping[str, Any]) -> list[Box]:
         queues = [queue for queue in broker["queues"] if queue["leader"] == host["name"]] if broker else []
         if queues:
             rows.append(
-                Row("healthy", f"leads {len(queues)} of {len(broker['queues'])} queues", "", ", ".join(queue["name"] for queue in queues))
+                Row("healthy", "Leads queues", f"{len(queues)} of {len(broker['queues'])}", ", ".join(queue["name"] for queue in queues))
             )
         rows = rows or _left_out(host, "broker")
         if rows:

@@ -332,6 +332,8 @@ def _database(report: Report) -> dict[str, Any] | None:
     if failures and not views:
         reason = next(iter(failures.values()))
         report.tell(FAILING, f"No host reaches the metadata database ({reason})", part="metadata_db")
+    elif not views and any(look.state in ("unreachable", "unread") for look in report.looks):
+        report.tell(FAILING, "Nothing is known of the metadata database, as no host that uses it could be looked at", part="metadata_db")
     if not views:
         return None
     look, view = views[0]

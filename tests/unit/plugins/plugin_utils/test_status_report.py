@@ -98,6 +98,14 @@ def test_daemons_of_a_host_that_does_not_answer_may_be_at_work() -> None:
     assert states == ["healthy", "healthy", "healthy"]
 
 
+def test_nobody_says_that_it_works_when_nobody_could_be_asked() -> None:
+    made = cluster()
+    made.unreachable.update({"master1.example.org": "timed out", "master2.example.org": "timed out"})
+    report = made.report()
+    assert report["verdict"] == "failing"
+    assert sentences(report, "failing") == ["Nothing is known of the metadata database, as no host that uses it could be looked at."]
+
+
 def test_a_queue_without_a_worker_fails() -> None:
     made = sample({"h1": "webserver scheduler metadata_db broker", "h2": "worker"})
     made.stop("h2", "airflow-worker.service")
