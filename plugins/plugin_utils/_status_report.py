@@ -589,6 +589,9 @@ def _dags(report: Report, database: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _drift(report: Report, hosts: Sequence[Mapping[str, Any]]) -> None:
     wanted = report.installation["version"]
+    executors = {host["airflow"]["executor"] for host in hosts if host["airflow"] and host["airflow"]["executor"]}
+    for executor in sorted(executors - {report.installation["executor"]}) if report.installation["is_planned"] else ():
+        report.tell(NOTICE, f"Airflow runs with {executor}, and {report.installation['executor']} is planned: run site")
     for host in hosts:
         airflow = host["airflow"]
         if airflow and airflow["version"] and airflow["version"] != wanted and report.installation["is_planned"]:

@@ -216,6 +216,13 @@ def test_hosts_that_differ_are_a_problem_and_the_plan_a_notice() -> None:
     assert "other" not in json.dumps(report["hosts"])
 
 
+def test_another_executor_is_told_once() -> None:
+    made = cluster()
+    for found in made.found.values():
+        found["airflow"]["executor"] = "LocalExecutor"
+    assert sentences(made.report()) == ["Airflow runs with LocalExecutor, and CeleryExecutor is planned: run site."]
+
+
 def test_revisions_of_dags_are_compared() -> None:
     made = cluster()
     for name, revision in (("master1.example.org", "abc"), ("master2.example.org", "abc"), ("worker1.example.org", "def")):
