@@ -145,13 +145,11 @@ def _about(host: Mapping[str, Any]) -> list[str]:
         revision = f", DAGs {dags['revision']}" if dags and dags["revision"] else ""
         lines.append(f"Airflow {airflow['version']} on Python {airflow['python']}{revision}")
     if system:
-        lines.append(
-            f"{counted(system['cores'], 'core')}, load {system['load']}, up {span(system['up_seconds'])}, {host['address'] or ''}".rstrip(
-                ", "
-            )
-        )
-        memory = f"{size(system['memory_available'])} of {size(system['memory'])} memory"
-        lines.append(f"Free: {memory}, {size(system['disk_free'])} of {size(system['disk'])} disk")
+        words = [system["name"], host["address"], f"up {span(system['up_seconds'])}"]
+        lines.append(listed(filter(None, words)))
+        lines.append(f"{counted(system['cores'], 'core')} with load {system['load']}")
+        memory = f"memory {size(system['memory_available'])} of {size(system['memory'])}"
+        lines.append(f"Free: {memory}, disk {size(system['disk_free'])} of {size(system['disk'])}")
     return lines
 
 
