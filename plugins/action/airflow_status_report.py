@@ -20,7 +20,10 @@ from ansible_collections.updraft.airflow.plugins.plugin_utils._status_page impor
 from ansible_collections.updraft.airflow.plugins.plugin_utils._status_report import Look, make_report
 from ansible_collections.updraft.airflow.plugins.plugin_utils._status_text import lines_of
 
-FACTS, HOST, PLAN, FOUND = "__airflow_facts", "__airflow_host", "__airflow", "__airflow_status"
+FACTS = "__airflow_facts"
+HOST = "__airflow_host"
+PLAN = "__airflow"
+FOUND = "__airflow_status"
 HIDDEN_FOLDER = ".status"
 """Beside the inventory. Ansible takes every file in an inventory's folder for an inventory, but for what is hidden."""
 
