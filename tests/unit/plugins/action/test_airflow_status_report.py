@@ -85,14 +85,15 @@ def test_it_is_written_beside_the_inventory_for_its_owner(play: Play, tmp_path: 
     assert (result["json"], result["html"]) == (str(folder / "status.json"), str(folder / "status.html"))
     assert sorted(os.listdir(folder)) == ["status.html", "status.json"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
-    assert (result["changed"], result["verdict"]) == (False, "degraded")
+    assert (result["changed"], result["verdict"]) == (False, "failing")
     report = json.loads((folder / "status.json").read_text(encoding="utf-8"))
-    assert [problem["text"] for problem in report["problems"] if problem["level"] == "problem"] == result["problems"]
-    assert "DEGRADED: Airflow works, but not all of it" in capsys.readouterr().out
+    assert [problem["text"] for problem in report["problems"] if problem["level"] != "notice"] == result["problems"]
+    assert "FAILING: Airflow cannot do all its work" in capsys.readouterr().out
 
 
 def test_hosts_are_told_with_what_ansible_said_of_them(play: Play) -> None:
     assert play.run()["problems"] == [
+        "Nothing is known of the metadata database, as no host that uses it could be looked at.",
         "h1: the host could not be looked at (Timed out after 90 second(s)).",
         "h2: the host does not answer (Connection refused).",
     ]
@@ -112,7 +113,7 @@ def test_the_folder_is_relative_to_the_inventory(play: Play, tmp_path: Path) -> 
 
 def test_check_mode_writes_nothing(play: Play, tmp_path: Path) -> None:
     result = play.run(check_mode=True)
-    assert result["verdict"] == "degraded"
+    assert result["verdict"] == "failing"
     assert "html" not in result
     assert os.listdir(tmp_path) == []
 
