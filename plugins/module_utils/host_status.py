@@ -39,7 +39,10 @@ UNIT_PROPERTIES = (
     "InactiveEnterTimestamp",
     "MemoryCurrent",
     "ExecMainStatus",
+    "ControlGroup",
 )
+POSTGRESQL_FOLDER = "/etc/postgresql"
+CONTROL_GROUPS = "/sys/fs/cgroup"
 NO_NUMBER = 2**64 - 1
 """What systemd says where it does not know."""
 
@@ -59,8 +62,21 @@ class StatusError(Exception):
     """Something could not be read; the text is for the user, and holds no secret."""
 
 
-def units(run: Run, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+def instances(name: str, folder: str = POSTGRESQL_FOLDER) -> list[str]:
+    """The name of a unit, or of those that a pattern of Debian's PostgreSQL stands for.
+
+    systemd knows none of them once it has stopped, so they are found by their settings: this collection's file is in those of its own.
+    """
+    start, star, end = name.partition("*")
+    if not star or not start.startswith("postgresql@"):
+        return [name]
+    found = sorted(glob.glob(f"{glob.escape(folder)}/*/*/conf.d/airflow.conf"))
+    return [f"{start}{'-'.join(path.split(os.sep)[-4:-2])}{end}" for path in found] or [name]
+
+
+def units(run: Run, patterns: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What systemd says of units, by their names; a name may be a pattern, and one that is not there is left out."""
+    names = [name for pattern in patterns for name in instances(pattern)]
     if not names:
         return {}
     properties = ",".join(UNIT_PROPERTIES)
@@ -86,9 +102,18 @@ def unit(values: Mapping[str, str]) -> dict[str, Any]:
         "enabled": values.get("UnitFileState", ""),
         "restarts": number(values.get("NRestarts", "")) or 0,
         "since": number(values.get("ActiveEnterTimestamp" if active == "active" else "InactiveEnterTimestamp", "").lstrip("@")) or None,
-        "memory": None if memory == NO_NUMBER else memory,
+        "memory": memory_of(values.get("ControlGroup", "")) if memory in (None, NO_NUMBER) else memory,
         "exit_status": number(values.get("ExecMainStatus", "")),
     }
+
+
+def memory_of(group: str, folder: str = CONTROL_GROUPS) -> int | None:
+    """What the processes of a unit have in memory, where systemd does not count it. What they share counts once."""
+    if not group.strip("/"):
+        return None
+    pids = [pid for path in glob.glob(f"{folder}{group}/**/cgroup.procs", recursive=True) for pid in read(path).split()]
+    sizes = [re.search(r"^Pss:\s+(\d+)", read(f"/proc/{pid}/smaps_rollup"), re.MULTILINE) for pid in pids]
+    return sum(int(found[1]) for found in sizes if found) * 1024 or None
 
 
 def number(text: str) -> int | None:

@@ -196,10 +196,12 @@ def _unit_problem(look: Look, state: str, unit: Mapping[str, Any] | None) -> str
         return "is not installed"
     if unit is None or state in ("healthy", "unknown"):
         return None
-    since = f" for {span((look.found or {})['at'] - unit['since'])}" if unit["since"] else ""
+    ago = f" {span((look.found or {})['at'] - unit['since'])} ago" if unit["since"] else ""
     if state == "starting":
         return "is starting" + (f", after {counted(unit['restarts'], 'restart')} by itself" if unit["restarts"] else "")
-    return f"has failed{since} ({unit['result']})" if state == "failed" else f"is stopped{since}"
+    if state == "failed":
+        return f"failed{ago} ({unit['result']})"
+    return f"stopped{ago}" if ago else "is stopped"
 
 
 def _entry(look: Look, name: str, component: str, names: Sequence[str]) -> tuple[dict[str, Any], str | None]:

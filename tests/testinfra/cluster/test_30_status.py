@@ -71,7 +71,7 @@ def test_a_scheduler_that_is_stopped_is_told(group: Group) -> None:
     assert told.status != 0
     assert report["verdict"] == "degraded"
     (sentence,) = wrong(report)
-    assert sentence.startswith(f"{SECOND}: the scheduler is stopped")
+    assert sentence.startswith(f"{SECOND}: the scheduler stopped")
     assert sentence in told.output
     assert daemons(report, SECOND)["scheduler"] == "stopped"
     assert daemons(report, FIRST)["scheduler"] == "healthy"

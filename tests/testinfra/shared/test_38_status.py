@@ -56,7 +56,7 @@ def test_a_daemon_that_is_stopped_is_told_and_fails_where_that_is_asked_for(inst
         hosts.run(installation.host, "systemctl", "start", TRIGGERER)
     assert told.status != 0
     assert report["verdict"] == "failing"
-    assert any(f"{installation.name}: the triggerer is stopped" in sentence for sentence in wrong(report))
+    assert any(f"{installation.name}: the triggerer stopped" in sentence for sentence in wrong(report))
     assert "FAILING" in told.output
     api.wait_healthy(installation.base_url, installation.line, ("metadatabase", "scheduler", "triggerer"))
 

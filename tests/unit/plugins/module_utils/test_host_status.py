@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,24 @@ def test_units_are_read_in_one_call() -> None:
     assert (scheduler["active"], scheduler["since"], scheduler["restarts"], scheduler["memory"]) == ("active", 1800000000, 2, 209715200)
     assert (triggerer["active"], triggerer["since"], triggerer["memory"], triggerer["exit_status"]) == ("failed", 1800000100, None, 1)
     assert host_status.units(run, []) == {}
+
+
+def test_debians_server_is_found_when_it_has_stopped(tmp_path: Path) -> None:
+    for name in ("15/main/conf.d/airflow.conf", "15/other/conf.d/mine.conf"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    assert host_status.instances("postgresql@*.service", str(tmp_path)) == ["postgresql@15-main.service"]
+    assert host_status.instances("postgresql@*.service", str(tmp_path / "none")) == ["postgresql@*.service"]
+    assert host_status.instances("postgresql.service", str(tmp_path)) == ["postgresql.service"]
+
+
+def test_memory_is_counted_where_systemd_does_not(tmp_path: Path) -> None:
+    inner = tmp_path / "system.slice" / "airflow-scheduler.service" / "inner"
+    inner.mkdir(parents=True)
+    (inner / "cgroup.procs").write_text(f"{os.getpid()}\n999999999\n")
+    assert (host_status.memory_of("/system.slice/airflow-scheduler.service", str(tmp_path)) or 0) > 1024**2
+    assert host_status.memory_of("/system.slice/other.service", str(tmp_path)) is None
+    assert host_status.memory_of("", str(tmp_path)) is None
 
 
 def test_no_systemd_is_a_reason() -> None:

@@ -40,7 +40,7 @@ def test_a_report_is_json(name: str) -> None:
 def test_a_dead_scheduler_of_two_degrades() -> None:
     report = dead_scheduler().report()
     assert report["verdict"] == "degraded"
-    assert sentences(report, "problem") == ["master2.example.org: the scheduler has failed for 1 min 35 s (exit-code)."]
+    assert sentences(report, "problem") == ["master2.example.org: the scheduler failed 1 min 35 s ago (exit-code)."]
     assert sentences(report, "notice") == [
         "2 DAG files cannot be imported: reports/daily.py, sales.py.",
         "worker1.example.org: not as the inventory says: /etc/airflow/airflow.cfg differs; site repairs it.",
@@ -53,7 +53,7 @@ def test_the_last_scheduler_fails() -> None:
     made.stop("airflow.example.org", "airflow-scheduler.service", "inactive", 7200)
     report = made.report()
     assert report["verdict"] == "failing"
-    assert sentences(report) == ["The scheduler does not work.", "airflow.example.org: the scheduler is stopped for 2 h."]
+    assert sentences(report) == ["The scheduler does not work.", "airflow.example.org: the scheduler stopped 2 h ago."]
 
 
 def test_a_scheduler_without_heartbeat_is_not_well_though_it_runs() -> None:
