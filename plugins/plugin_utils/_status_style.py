@@ -36,7 +36,7 @@ a { color: inherit; }
 .healthy { --tone: var(--good); } .degraded { --tone: var(--warn); } .failing { --tone: var(--bad); }
 .problems { list-style: none; margin: 12px 0 0; padding: 0; display: grid; gap: 8px; }
 .problems li { display: flex; gap: 10px; align-items: flex-start; padding: 9px 12px; border-radius: 8px; overflow-wrap: anywhere; }
-.problems .word { flex: none; font-weight: 650; min-width: 66px; }
+.problems .word { flex: none; font-weight: 650; min-width: 78px; }
 .problems .failing, .problems .problem { background: var(--bad-soft); } .problems .notice { background: var(--idle-soft); }
 .problems .failing .word, .problems .problem .word { color: var(--bad); } .problems .notice .word { color: var(--idle); }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(210px, 1fr)); gap: 10px; margin-top: 12px; }
