@@ -9,14 +9,23 @@ import glob
 import os
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible.errors import AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.updraft.airflow.plugins.module_utils._credentials import CredentialsFolder
 from ansible_collections.updraft.airflow.plugins.module_utils._failure import unforeseen
 from ansible_collections.updraft.airflow.plugins.module_utils._topology_model import COMPONENTS
-from ansible_collections.updraft.airflow.plugins.module_utils.topology import Host, Inputs, Topology, TopologyError, compile_topology
+from ansible_collections.updraft.airflow.plugins.module_utils.topology import (
+    Host,
+    Inputs,
+    Topology,
+    TopologyError,
+    compile_topology,
+    survey_topology,
+)
 
 ROLES = os.path.normpath(os.path.join(os.path.dirname(__file__), "..", "..", "roles"))
 PREFIX = "airflow_"
@@ -32,7 +41,7 @@ class ActionModule(ActionBase):
     _requires_connection = False
     _supports_check_mode = True
     _supports_async = False
-    _VALID_ARGS: frozenset[str] = frozenset()
+    _VALID_ARGS: frozenset[str] = frozenset({"survey"})
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """`findings` is empty when there is a plan: a failure here would be hidden by `no_log`, so the role tells them."""
@@ -51,11 +60,31 @@ class ActionModule(ActionBase):
         if current not in inputs.hosts:
             return self._refusal([f"{current} is in none of the installation's groups: put it into the group it is to serve."])
         store = self._store(task_vars, own, next(iter(inputs.hosts)))
+        if boolean(self._task.args.get("survey", False)):
+            return self._survey(inputs, store, current)
         try:
             topology, written = self._compile(inputs, store)
         except TopologyError as error:
             return self._refusal(error.findings)
         return {"changed": written, "findings": [], "plan": topology.plan(current)}
+
+    def _survey(self, inputs: Inputs, store: CredentialsFolder, current: str) -> dict[str, Any]:
+        """What there is to look at, with a plan where one can be made of what is known: nothing is fetched or written for it."""
+        if inputs.dags is None:
+            inputs = replace(inputs, dags={"revision": "", "description": "", "requirements": []})
+        topology, findings = survey_topology(inputs, store)
+        hosts = [topology.draft.hosts[name] for name in topology.draft.used_hosts]
+        unread = {host.name: host.failure for host in hosts if host.info is None or not host.facts}
+        if topology.new_secrets and not unread and not findings:
+            findings = [f"{', '.join(topology.new_secrets)} would be generated: no file of the credentials folder has them."]
+        return {
+            "changed": False,
+            # Of hosts that are not known the rules say too much.
+            "findings": [] if unread else findings,
+            "unread": unread,
+            "plan": None if unread or findings else topology.plan(current),
+            "status": topology.status(current),
+        }
 
     def _compile(self, inputs: Inputs, store: CredentialsFolder) -> tuple[Topology, bool]:
         topology = compile_topology(inputs, store)
@@ -69,7 +98,7 @@ class ActionModule(ActionBase):
 
     @staticmethod
     def _refusal(findings: list[str]) -> dict[str, Any]:
-        return {"changed": False, "findings": findings, "plan": None}
+        return {"changed": False, "findings": findings, "plan": None, "status": None}
 
     def _own_variables(self, task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """This host's variables as the task sees them: with role defaults, play variables and role parameters."""

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -57,6 +58,21 @@ def component_files(plan: Mapping[str, Any], component: str) -> list[dict[str, s
     return [{"path": path, "state": "absent"} for path in paths]
 
 
+def expected_files(entries: Iterable[Mapping[str, Any]], secrets: Mapping[str, str], without: Sequence[str]) -> dict[str, dict[str, str]]:
+    """What entries for airflow_files make, by path: the digest of a file, the target of a link. The contents themselves are not told."""
+    found = {}
+    for entry in entries:
+        path, state = entry["path"], entry.get("state", "file")
+        if path in without:
+            continue
+        if state == "link":
+            found[path] = {"target": entry["target"]}
+        elif state == "file":
+            content = secrets.get(path, entry.get("content") or "")
+            found[path] = {"sha256": hashlib.sha256(content.encode()).hexdigest()}
+    return found
+
+
 class FilterModule:
     """The filters of this file."""
 
@@ -67,4 +83,5 @@ class FilterModule:
             "daemon_secrets": daemon_secrets,
             "daemon_reads": daemon_reads,
             "component_files": component_files,
+            "expected_files": expected_files,
         }

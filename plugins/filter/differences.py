@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 SUBJECTS = {
@@ -18,16 +18,22 @@ SUBJECTS = {
 }
 
 
-def differences(fingerprints: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """A sentence for each thing in which a host differs from the first one that has it."""
+def differing(fingerprints: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str, str]]:
+    """Each thing in which a host differs from the first one that has it, with both."""
     first: dict[str, tuple[str, str]] = {}
-    found = []
     for host, fingerprint in fingerprints.items():
         for name, value in fingerprint.items():
             other, expected = first.setdefault(name, (host, value))
             if value != expected:
-                what, advice = SUBJECTS.get(name, (f"another {name}", "run this playbook for all hosts"))
-                found.append(f"{host} has {what} than {other}, and no daemon was started: {advice.format(host=host)}.")
+                yield name, host, other
+
+
+def differences(fingerprints: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """A sentence for each thing in which a host differs from the first one that has it."""
+    found = []
+    for name, host, other in differing(fingerprints):
+        what, advice = SUBJECTS.get(name, (f"another {name}", "run this playbook for all hosts"))
+        found.append(f"{host} has {what} than {other}, and no daemon was started: {advice.format(host=host)}.")
     return found
 
 

@@ -114,7 +114,7 @@ def _daemon(draft: Draft, host: Host, component: str, name: str = "", arguments:
         "stop_timeout": draft.values["airflow_drain_timeout"] if runs_tasks else QUICK_STOP_SECONDS,
         "after": _after(draft, host, component),
         "before": [],
-        "health": _health(draft, host, component),
+        "health": daemon_asked(draft, host, component),
     }
 
 
@@ -138,7 +138,7 @@ def _worker(draft: Draft, host: Host, worker: Worker) -> dict[str, Any]:
     if not worker.serves_logs:
         arguments.append("--skip-serve-logs")
     daemon = _daemon(draft, host, "worker", worker.name, arguments)
-    daemon["health"].update(node=f"{worker.instance or 'celery'}@{host.facts.get('nodename') or host.name}", queues=list(worker.queues))
+    daemon["health"] = daemon_asked(draft, host, "worker", worker)
     return daemon
 
 
@@ -168,7 +168,8 @@ def _after(draft: Draft, host: Host, component: str) -> list[str]:
     return units
 
 
-def _health(draft: Draft, host: Host, component: str) -> dict[str, Any]:
+def daemon_asked(draft: Draft, host: Host, component: str, worker: Worker | None = None) -> dict[str, Any]:
+    """How a daemon is asked whether it is well."""
     health: dict[str, Any] = {
         "kind": "job",
         "port": None,
@@ -186,6 +187,8 @@ def _health(draft: Draft, host: Host, component: str) -> dict[str, Any]:
         health.update(kind="http", port=scheduler_health_port(draft), path="/health")
     elif component == "worker":
         health.update(kind="celery")
+        if worker is not None:
+            health.update(node=f"{worker.instance or 'celery'}@{host.facts.get('nodename') or host.name}", queues=list(worker.queues))
     elif component == "flower":
         prefix = setting(draft.settings, "celery", "flower_url_prefix", "").strip("/")
         health.update(kind="http", port=draft.values["airflow_flower_port"], path=f"/{prefix}/healthcheck".replace("//", "/"))

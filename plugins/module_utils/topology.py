@@ -30,9 +30,10 @@ from ._topology_plan import build_plan
 from ._topology_secrets import SecretStore, needs_admin, resolve_secrets
 from ._topology_settings import choose_settings
 from ._topology_stages import derive
+from ._topology_status import host_status, installation_status
 from ._topology_variables import clean_hosts, differing_variables, unknown_variables, unsupported_variables
 
-__all__ = ["Host", "Inputs", "SecretStore", "Topology", "TopologyError", "compile_topology"]
+__all__ = ["Host", "Inputs", "SecretStore", "Topology", "TopologyError", "compile_topology", "survey_topology"]
 
 Rule = Callable[[Draft], Iterator[str]]
 PARTS = (
@@ -68,9 +69,27 @@ class Topology:
         admin = self.store.path("admin_password") if needs_admin(self.draft) else None
         return build_plan(self.draft, host, self.store.directory, admin)
 
+    def status(self, host: str) -> dict[str, Any]:
+        """What there is to look at, in the installation and on one host."""
+        return {"installation": installation_status(self.draft), "host": host_status(self.draft, host)}
+
 
 def compile_topology(inputs: Inputs, store: SecretStore) -> Topology:
     """Derive the topology. Raises TopologyError with every finding."""
+    topology, findings = survey_topology(inputs, store)
+    if findings:
+        raise TopologyError(findings)
+    draft = topology.draft
+    draft.notes += [note for rule in NOTES for note in rule(draft)]
+    draft.warnings = [*(warning for rule in WARNINGS for warning in rule(draft)), *draft.warnings]
+    return topology
+
+
+def survey_topology(inputs: Inputs, store: SecretStore) -> tuple[Topology, list[str]]:
+    """The topology as far as it can be derived, and what speaks against building it. With findings it has no plan, only a status.
+
+    Raises TopologyError where there is no host at all.
+    """
     if not inputs.hosts:
         raise TopologyError(["The installation has no hosts: put hosts into airflow_webserver and airflow_scheduler, children of airflow."])
     hosts, findings = clean_hosts(inputs.hosts)
@@ -82,8 +101,4 @@ def compile_topology(inputs: Inputs, store: SecretStore) -> Topology:
     new_secrets = resolve_secrets(draft, store)
     findings += draft.findings
     findings += [finding for rule in RULES for finding in rule(draft)]
-    if findings:
-        raise TopologyError(findings)
-    draft.notes += [note for rule in NOTES for note in rule(draft)]
-    draft.warnings = [*(warning for rule in WARNINGS for warning in rule(draft)), *draft.warnings]
-    return Topology(draft, store, new_secrets)
+    return Topology(draft, store, new_secrets), list(dict.fromkeys(findings))

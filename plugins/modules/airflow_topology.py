@@ -25,7 +25,13 @@ attributes:
   diff_mode:
     support: none
     description: Changes no host.
-options: {}
+options:
+  survey:
+    description:
+      - Tell what there is to look at, also when hosts were not read or the installation could not be built as described, and write no
+        secret. Then RV(plan) is there only where nothing would have to be fetched or generated for it.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -47,6 +53,15 @@ findings:
   elements: str
   returned: always
   sample: ["Group airflow_webserver has no host: put one into it."]
+status:
+  description: What there is to look at, without a secret. C(installation) holds for all hosts, C(host) for this one; there C(probes) are
+    options of M(updraft.airflow.airflow_status).
+  type: dict
+  returned: with O(survey)
+unread:
+  description: The hosts of which nothing is known in this run, each with the reason where that is known. With any of them there is no plan.
+  type: dict
+  returned: with O(survey)
 plan:
   description: What is to be true on this host; V(null) when there are findings.
   type: dict

@@ -43,10 +43,10 @@ class Play:
             for number, (name, variables) in enumerate(hosts.items(), start=2)
         }
 
-    def run(self, host: str, check_mode: bool = False, **play_variables: Any) -> dict[str, Any]:
+    def run(self, host: str, check_mode: bool = False, survey: bool = False, **play_variables: Any) -> dict[str, Any]:
         """The action's result on one host."""
         loader = DataLoader()
-        task = MagicMock(args={}, check_mode=check_mode, async_val=0, delegate_to=None, diff=False)
+        task = MagicMock(args={"survey": True} if survey else {}, check_mode=check_mode, async_val=0, delegate_to=None, diff=False)
         task_vars = {**self.hostvars[host], **play_variables, "inventory_hostname": host, "groups": self.groups, "hostvars": self.hostvars}
         action = ActionModule(
             task=task,
@@ -181,3 +181,37 @@ def test_a_credentials_folder_that_cannot_be_written_is_told(single: Play, tmp_p
 
 def test_variables_of_all_roles_are_known() -> None:
     assert {"airflow_version", "airflow_service_name", "airflow_health_timeout"} <= known_names()
+
+
+def survey(play: Play, host: str, **play_variables: Any) -> dict[str, Any]:
+    """The action's result where it is only to say what there is to look at."""
+    return play.run(host, survey=True, **play_variables)
+
+
+def test_a_survey_writes_nothing_and_has_no_plan_without_secrets(single: Play, tmp_path: Path) -> None:
+    result = survey(single, "h1")
+    assert os.listdir(tmp_path) == []
+    assert (result["changed"], result["plan"], result["unread"]) == (False, None, {})
+    assert "would be generated" in result["findings"][0]
+    assert result["status"]["host"]["name"] == "h1"
+
+
+def test_a_survey_has_the_plan_once_the_secrets_are_there(single: Play) -> None:
+    plan = single.run("h1")["plan"]
+    result = survey(single, "h1")
+    assert (result["plan"], result["findings"]) == (plan, [])
+
+
+def test_a_survey_tells_which_hosts_are_not_known(tmp_path: Path) -> None:
+    play = Play(tmp_path, {"h1": {}, "h2": {}}, {"airflow": ["h1", "h2"], **{name: ["h1"] for name in ALL[1:]}, "airflow_worker": ["h2"]})
+    play.hostvars["h2"] = {"inventory_dir": str(tmp_path), "__airflow_host": {"skipped": True}}
+    result = survey(play, "h2")
+    assert (result["unread"], result["plan"], result["findings"]) == ({"h2": None}, None, [])
+    assert result["status"]["host"]["parts"] == ["worker"]
+
+
+def test_a_survey_of_what_cannot_be_built_says_why(single: Play) -> None:
+    result = survey(single, "h1", airflow_user="root")
+    assert result["plan"] is None
+    assert result["findings"] == ["airflow_user is root, as which tasks could do anything to the host: name another user."]
+    assert result["status"]["installation"]["version"]

@@ -5,12 +5,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.updraft.airflow.plugins.filter.daemon_files import component_files, daemon_files, daemon_reads, daemon_secrets
-from ansible_collections.updraft.airflow.plugins.filter.differences import differences
+from ansible_collections.updraft.airflow.plugins.filter.daemon_files import (
+    component_files,
+    daemon_files,
+    daemon_reads,
+    daemon_secrets,
+    expected_files,
+)
+from ansible_collections.updraft.airflow.plugins.filter.differences import differences, differing
 
 PLAN: dict[str, Any] = {
     "paths": {"config_dir": "/etc/airflow"},
@@ -64,3 +71,24 @@ def test_each_difference_is_a_sentence() -> None:
         "and run this playbook again.",
         "w1 has other DAGs than m2, and no daemon was started: make the folders equal, or set airflow_dags, which does.",
     ]
+
+
+def test_what_is_to_be_written_is_told_by_its_digest() -> None:
+    entries: list[dict[str, Any]] = [
+        {"path": "/a", "content": "x"},
+        {"path": "/b", "mode": "0600"},
+        {"path": "/c", "state": "link", "target": "/d"},
+        {"path": "/e", "state": "directory"},
+        {"path": "/f", "state": "absent"},
+        {"path": "/g", "state": "link", "target": "/h"},
+    ]
+    found = expected_files(entries, {"/b": "unspoken"}, ["/g"])
+    assert found == {
+        "/a": {"sha256": hashlib.sha256(b"x").hexdigest()},
+        "/b": {"sha256": hashlib.sha256(b"unspoken").hexdigest()},
+        "/c": {"target": "/d"},
+    }
+
+
+def test_what_differs_is_told_with_both_hosts() -> None:
+    assert list(differing({"a": {"x": "1"}, "b": {"x": "2", "y": "1"}, "c": {"x": "1", "y": "1"}})) == [("x", "b", "a")]
