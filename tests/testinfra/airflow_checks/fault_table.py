@@ -58,7 +58,9 @@ def page(every: Iterable[Seen], order: Sequence[str], machine: str, version: str
     """The page, its lines in this order."""
     found = {each.fault: each for each in every}
     lines = [_line(found[fault]) for fault in order if fault in found]
-    return HEAD.format(machine=machine, version=version) + "".join(lines)
+    missing = [fault for fault in order if fault not in found]
+    rest = f"\nNot in the table, for they were not run, or did not what the test demands: {'; '.join(missing)}.\n" if missing else ""
+    return HEAD.format(machine=machine, version=version) + "".join(lines) + rest
 
 
 def _line(seen: Seen) -> str:

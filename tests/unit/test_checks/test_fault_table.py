@@ -26,5 +26,6 @@ def test_the_page_has_a_line_for_each_in_the_order_of_the_tests() -> None:
     text = page([LOST, KILLED], ["a worker is killed", "one that did not run", "all hosts are lost"], "2 cores, 24 GiB", "3.3.2")
     assert "one machine (2 cores, 24 GiB)" in text
     assert text.endswith(
-        "| a worker is killed | 3.2 | 0.4 | 0.1 | 14 | 2 | 12.3 |\n| all hosts are lost | 60.0 | 40.0 |  | 5 | 0 |  |\n",
+        "| a worker is killed | 3.2 | 0.4 | 0.1 | 14 | 2 | 12.3 |\n| all hosts are lost | 60.0 | 40.0 |  | 5 | 0 |  |\n"
+        "\nNot in the table, for they were not run, or did not what the test demands: one that did not run.\n",
     )
