@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.updraft.airflow.plugins.module_utils.topology import Host, TopologyError
-from topology_inventory import compiled, facts, info, installation, inventory
+from topology_inventory import compiled, facts, findings, info, installation, inventory
 
 MASTER = "webserver scheduler"
 CLUSTER = {"db": "metadata_db broker", "lb": "load_balancer", "m1": MASTER, "m2": MASTER, "w1": "worker", "w2": "worker"}
@@ -89,6 +89,13 @@ def test_the_shared_address_is_put_on_the_interface_of_its_network() -> None:
     assert found("203.0.113.200")["interface"] == "eth0"
     with pytest.raises(TopologyError, match=r"no interface of lb is in a network with that address: choose a free one"):
         found("192.0.2.1")
+
+
+def test_of_one_load_balancer_with_a_shared_address_only_the_number_is_told() -> None:
+    variables = {"airflow_load_balancer_address": "192.0.2.1"}
+    details = {"lb": Host("lb", variables, facts("203.0.113.7", eth0=network_card("eth0", "203.0.113.7")), info())}
+    (sentence,) = findings(inventory(CLUSTER, details=details, **variables))
+    assert "has 1 host: add one, or remove it" in sentence
 
 
 def test_an_engine_takes_the_others_place() -> None:
