@@ -128,7 +128,7 @@ test-moves: tools ## Run the scenarios in which executors and brokers change, an
 	tests/tools/prepare-molecule
 	python tests/tools/lanes.py $(LANES) $(MOVES)
 
-test-cluster: tools ## Run the scenario of a cluster, with what changes while it works (40 minutes)
+test-cluster: tools ## Run the scenario of a cluster, with what changes while it works
 	@echo "== Molecule"
 	tests/tools/prepare-molecule
 	python tests/tools/lanes.py 1 cluster
@@ -138,7 +138,7 @@ test-grown: tools ## Run the scenario of one host that becomes a cluster
 	tests/tools/prepare-molecule
 	python tests/tools/lanes.py 1 cluster_grown
 
-test-faults: tools ## Let everything in a cluster fail, one thing at a time, and write docs/faults.md (an hour)
+test-faults: tools ## Let everything in a cluster fail, one thing at a time, and write docs/faults.md
 	@echo "== Molecule"
 	tests/tools/prepare-molecule
 	trap 'tests/tools/cluster-disks remove' EXIT

@@ -154,50 +154,16 @@ def _about(host: Mapping[str, Any]) -> list[str]:
 
 
 def _members(report: Mapping[str, Any]) -> str:
-    cluster = report["database_cluster"]
-    if cluster is None:
-        return ""
-    head = ("Host", "Role", "State", "Timeline", "Lag", "etcd")
-    return _table(
-        head,
-        [
-            (
-                member["name"],
-                (member["role"] or "").replace("_", " "),
-                member["state"] or "no answer",
-                str(member["timeline"] or ""),
-                size(member["lag"]),
-                member["etcd"] or "no answer",
-            )
-            for member in cluster["members"]
-        ],
-    )
+    rows = text.member_rows(report)
+    return _table(("Host", "Role", "State", "Timeline", "Lag", "etcd"), rows) if rows else ""
 
 
 def _queues(report: Mapping[str, Any]) -> str:
-    head = ("Queue", "Waiting", "Taken", "Consumers", "Type", "Leader", "Members", "Workers")
-    return _table(
-        head,
-        [
-            (
-                queue["name"],
-                *("" if queue[name] is None else str(queue[name]) for name in ("messages", "taken", "consumers")),
-                queue["type"] or "",
-                queue["leader"] or "",
-                f"{len(queue['online'])} of {len(queue['members'])}" if queue["members"] else "",
-                text.workers_of(queue),
-            )
-            for queue in (report["broker"] or {"queues": []})["queues"]
-        ],
-    )
+    return _table(("Queue", "Waiting", "Taken", "Consumers", "Type", "Leader", "Members", "Workers"), text.queue_rows(report))
 
 
 def _balancers(report: Mapping[str, Any]) -> str:
-    rows = []
-    for entry in report["load_balancers"]:
-        servers = listed(f"{name} {state}" for name, state in (entry["servers"] or {}).items()) or "no answer"
-        rows.append((entry["host"], "here" if entry["holds_address"] else "", servers))
-    return _table(("Host", "Shared address", "Webservers"), rows)
+    return _table(("Host", "Shared address", "Webservers"), text.balancer_rows(report))
 
 
 def _bundles(report: Mapping[str, Any]) -> str:

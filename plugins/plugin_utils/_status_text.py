@@ -113,45 +113,44 @@ def host_lines(report: Mapping[str, Any]) -> list[str]:
 
 def cluster_lines(report: Mapping[str, Any]) -> list[str]:
     """A line for each member of the database cluster."""
-    cluster = report["database_cluster"]
-    if cluster is None:
-        return []
-    head = ("DATABASE", "ROLE", "STATE", "TIMELINE", "LAG", "ETCD")
-    return table(
-        head,
-        [
-            (
-                member["name"],
-                (member["role"] or "").replace("_", " "),
-                member["state"] or "no answer",
-                str(member["timeline"] or ""),
-                size(member["lag"]),
-                member["etcd"] or "no answer",
-            )
-            for member in cluster["members"]
-        ],
-    )
+    rows = member_rows(report)
+    return table(("DATABASE", "ROLE", "STATE", "TIMELINE", "LAG", "ETCD"), rows) if rows else []
+
+
+def member_rows(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """What is said of each member of the database cluster; nothing without one."""
+    return [
+        (
+            member["name"],
+            (member["role"] or "").replace("_", " "),
+            member["state"] or "no answer",
+            str(member["timeline"] or ""),
+            size(member["lag"]),
+            member["etcd"] or "no answer",
+        )
+        for member in (report["database_cluster"] or {"members": []})["members"]
+    ]
 
 
 def queue_lines(report: Mapping[str, Any]) -> list[str]:
     """A line for each queue."""
-    if report["broker"] is None:
-        return []
     head = ("QUEUE", "WAITING", "TAKEN", "CONSUMERS", "TYPE", "LEADER", "MEMBERS", "WORKERS")
-    return table(
-        head,
-        [
-            (
-                queue["name"],
-                *("" if queue[name] is None else str(queue[name]) for name in ("messages", "taken", "consumers")),
-                queue["type"] or "",
-                queue["leader"] or "",
-                f"{len(queue['online'])} of {len(queue['members'])}" if queue["members"] else "",
-                workers_of(queue),
-            )
-            for queue in report["broker"]["queues"]
-        ],
-    )
+    return [] if report["broker"] is None else table(head, queue_rows(report))
+
+
+def queue_rows(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """What is said of each queue; nothing without a broker."""
+    return [
+        (
+            queue["name"],
+            *("" if queue[name] is None else str(queue[name]) for name in ("messages", "taken", "consumers")),
+            queue["type"] or "",
+            queue["leader"] or "",
+            f"{len(queue['online'])} of {len(queue['members'])}" if queue["members"] else "",
+            workers_of(queue),
+        )
+        for queue in (report["broker"] or {"queues": []})["queues"]
+    ]
 
 
 def workers_of(queue: Mapping[str, Any]) -> str:
@@ -162,12 +161,17 @@ def workers_of(queue: Mapping[str, Any]) -> str:
 
 def balancer_lines(report: Mapping[str, Any]) -> list[str]:
     """A line for each load balancer."""
-    head = ("LOAD BALANCER", "ADDRESS", "WEBSERVERS")
-    rows = []
+    rows = balancer_rows(report)
+    return table(("LOAD BALANCER", "ADDRESS", "WEBSERVERS"), rows) if rows else []
+
+
+def balancer_rows(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """What is said of each load balancer."""
+    rows: list[tuple[str, ...]] = []
     for entry in report["load_balancers"]:
-        servers = [f"{name} {state}" for name, state in (entry["servers"] or {}).items()]
-        rows.append((entry["host"], "here" if entry["holds_address"] else "", listed(servers) or "no answer"))
-    return table(head, rows) if rows else []
+        servers = listed(f"{name} {state}" for name, state in (entry["servers"] or {}).items()) or "no answer"
+        rows.append((entry["host"], "here" if entry["holds_address"] else "", servers))
+    return rows
 
 
 def facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
