@@ -22,7 +22,8 @@ export UPDRAFT_VENV_3 := $(CACHE)/venvs/3.3.2
 export UPDRAFT_SWIFT := $(CACHE)/venvs/swift
 
 # The longest first, for they run side by side.
-SCENARIOS := sqlite_to_postgresql celery_redis celery_rabbitmq sqlite default local_mysql local_postgresql
+SCENARIOS := sqlite_to_postgresql celery_redis cluster celery_rabbitmq sqlite default local_mysql local_postgresql
+SERVERS := database api dags
 LANES ?= 2
 
 help: ## Show what there is to make
@@ -128,11 +129,6 @@ test-moves: tools ## Run the scenarios in which executors and brokers change, an
 	tests/tools/prepare-molecule
 	python tests/tools/lanes.py $(LANES) $(MOVES)
 
-test-cluster: tools ## Run the scenario of a cluster, with what changes while it works
-	@echo "== Molecule"
-	tests/tools/prepare-molecule
-	python tests/tools/lanes.py 1 cluster
-
 test-grown: tools ## Run the scenario of one host that becomes a cluster
 	@echo "== Molecule"
 	tests/tools/prepare-molecule
@@ -145,8 +141,14 @@ test-faults: tools ## Let everything in a cluster fail, one thing at a time, and
 	tests/tools/cluster-disks make
 	UPDRAFT_CLUSTER_TESTS=cluster_faults python tests/tools/lanes.py 1 cluster
 
+# They need the same environments, which one of them would make while another one reads them.
+servers-and-scenarios: tools $(CACHE)/venvs/2.11.2/.complete $(CACHE)/venvs/3.3.2/.complete $(CACHE)/venvs/swift/.complete
+	@echo "== Tests on real servers, and Molecule"
+	tests/tools/prepare-molecule
+	python tests/tools/lanes.py $(LANES) $(SCENARIOS) $(addprefix make:,$(SERVERS))
+
 test: ## Run everything; say at the end how long each part took and what failed
-	@$(PYTHON) tests/tools/reporting.py $(MAKE) --no-print-directory lint unit sanity database api dags molecule
+	@$(PYTHON) tests/tools/reporting.py $(MAKE) --no-print-directory lint unit sanity servers-and-scenarios
 
 locks: tools ## Resolve requirements/*.in into hash locks anew
 	requirements/make-locks
@@ -158,4 +160,4 @@ docs: tools ## Write the generated docs anew
 build: tools ## Build the collection's tarball
 	@ansible-galaxy collection build --force --output-path $(CACHE)
 
-.PHONY: help tools docker-engine demo demo-clean lint unit database api bench-objects bench-throughput dags canary sanity molecule test-moves test-cluster test-grown test-faults test locks docs build
+.PHONY: help tools docker-engine demo demo-clean lint unit database api bench-objects bench-throughput dags canary sanity molecule servers-and-scenarios test-moves test-grown test-faults test locks docs build

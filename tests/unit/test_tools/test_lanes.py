@@ -47,3 +47,14 @@ def test_all_run_and_what_failed_is_told_last(place: Path, capsys: pytest.Captur
     headings = [line.split(" [")[0] for line in said if line.startswith("== ")]
     assert headings == ["== Molecule: first", "== Molecule: third", "== Molecule: fails"]
     assert said[-1] == "ERROR    fails ➜ converge: Executed: Failed"
+
+
+def test_a_target_is_one_part_whatever_headings_it_prints(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program = place / "make"
+    program.write_text('#!/bin/sh\necho "== Tests of $2"\necho "3 passed"\n', encoding="utf-8")
+    program.chmod(0o755)
+    assert lanes.main(1, ["make:database"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "make:database: Tests of database"
+    assert [line.split(" [")[0] for line in said if line.startswith("== ")] == ["== database"]
+    assert said[-2:] == ["-- Tests of database", "3 passed"]
