@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from contextlib import closing
 from typing import Any
 
+from ansible_collections.updraft.airflow.plugins.module_utils._broker_options import transport_options
+
 ANSWER_SECONDS = 5.0
 
 
@@ -25,7 +27,8 @@ def queues_of(broker_url: str, node: str) -> set[str]:
     # A connection that is refused is told at once: whoever waits asks again. Of a cluster each node is asked once.
     nodes = broker_url.count(";") + 1
     app = Celery(broker=broker_url, set_as_current=False)
-    app.conf.update(broker_connection_timeout=ANSWER_SECONDS, broker_transport_options={"socket_timeout": ANSWER_SECONDS, "max_retries": 1})
+    options = {**transport_options(broker_url), "socket_timeout": ANSWER_SECONDS, "max_retries": 1}
+    app.conf.update(broker_connection_timeout=ANSWER_SECONDS, broker_transport_options=options)
     try:
         with closing(app.connection_for_write()) as connection:
             connection.ensure_connection(max_retries=nodes, timeout=nodes * ANSWER_SECONDS)

@@ -11,6 +11,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.updraft.airflow.plugins.module_utils._broker_options import transport_options
+
 ANSWER_SECONDS = 10.0
 MAP_INDEX_OPTION = "--map-index"
 NOT_MAPPED = -1
@@ -109,7 +111,8 @@ def hand_back(broker_url: str, database_url: str, queues: Iterable[str]) -> Hand
         try:
             # Of a cluster each node is asked once.
             nodes = broker_url.count(";") + 1
-            with closing(Connection(broker_url, connect_timeout=ANSWER_SECONDS)) as broker:
+            options = transport_options(broker_url)
+            with closing(Connection(broker_url, connect_timeout=ANSWER_SECONDS, transport_options=options)) as broker:
                 broker.ensure_connection(max_retries=nodes, timeout=nodes * ANSWER_SECONDS)
                 tasks, left = _empty(broker, names, engine)
         except SQLAlchemyError:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ._topology_celery import broker_is_alone, broker_url, node_name
 from ._topology_model import Broker, Draft
+from ._topology_sentinel import left_sentinel, redis_node, redis_users
 
 MILLISECONDS = 1000
 SALT_BYTES = 4
@@ -40,8 +41,9 @@ def broker_plan(draft: Draft, name: str) -> dict[str, Any] | None:
         "is_used_here": name in draft.celery_hosts,
         "is_new_here": not any(server["own"] for server in _servers(draft, name, broker.engine)),
         "listen_addresses": _listen_addresses(draft, name if name in group else group[0]) if broker.managed and group else [],
-        "redis_users": _redis_users(broker) if broker.engine == "redis" else [],
-        "node": _node(draft, broker, name) if broker.engine == "rabbitmq" and name in group else None,
+        "redis_users": redis_users(broker) if broker.engine == "redis" else [],
+        "node": _node(draft, broker, name) if name in group else None,
+        "leaves_sentinel": left_sentinel(draft, name),
         "definitions": _rabbitmq_definitions(broker) if broker.engine == "rabbitmq" else {},
         "management": draft.values["airflow_broker_management"],
         "consumer_timeout_ms": draft.values["airflow_longest_task_seconds"] * MILLISECONDS,
@@ -66,7 +68,13 @@ def _listen_addresses(draft: Draft, server: str) -> list[str]:
     return ["127.0.0.1", str(host.address)] if host.address == host.default_address else [EVERYWHERE]
 
 
-def _node(draft: Draft, broker: Broker, name: str) -> dict[str, Any]:
+def _node(draft: Draft, broker: Broker, name: str) -> dict[str, Any] | None:
+    if broker.engine == "rabbitmq":
+        return _rabbitmq_node(draft, broker, name)
+    return redis_node(draft, broker, name) if broker.has_sentinels else None
+
+
+def _rabbitmq_node(draft: Draft, broker: Broker, name: str) -> dict[str, Any]:
     """A host's node of RabbitMQ, and the others of its cluster.
 
     In a cluster it is called by its address, so that no name has to be resolved. What a node holds is in a folder of its name: with another
@@ -84,15 +92,6 @@ def _node(draft: Draft, broker: Broker, name: str) -> dict[str, Any]:
         # Erlang's port mapper answers its own host on the first one; nodes and commands reach each other on the last one.
         "erlang_addresses": [] if EVERYWHERE in addresses else addresses,
     }
-
-
-def _redis_users(broker: Broker) -> list[str]:
-    """Lines of Redis's access list: one user that may use the queues, with its password's digest in place of the password."""
-    digest = hashlib.sha256(broker.password.encode()).hexdigest()
-    rights = "~* &* +@all -@admin -@dangerous +info +keys +config|get"
-    if not broker.user:
-        return [f"user default on #{digest} {rights}"]
-    return [f"user {broker.user} on #{digest} {rights}", "user default off"]
 
 
 def _rabbitmq_definitions(broker: Broker) -> dict[str, Any]:

@@ -12,17 +12,20 @@ from ._topology_database import database_memory_mb
 from ._topology_model import Broker, Draft, Host, Results, Worker
 from ._topology_sizing import NAMED_SIZES, Machine, auto_slots
 from ._topology_stages import setting
-from ._topology_urls import LOOPBACK, URL_SEPARATOR, amqp_url, redis_url
+from ._topology_urls import LOOPBACK, URL_SEPARATOR, amqp_url, redis_url, sentinel_url
 
 BROKER_PORTS = {"redis": 6379, "rabbitmq": 5672}
 BROKER_VHOSTS = {"redis": "0", "rabbitmq": "airflow"}
 """Redis numbers its databases, RabbitMQ names its virtual hosts."""
 
-CLUSTER_ENGINE = "rabbitmq"
+SENTINEL_PORT = 26379
 CLUSTER_SIZE = 3
-CLUSTER_VHOST = "airflow-quorum"
-"""A queue keeps its type, and one of another type under the same name is refused: the quorum queues of a cluster have a virtual host of
-their own, so that from one server to a cluster and back is a change of the broker."""
+CLUSTER_VHOSTS = {"redis": "2", "rabbitmq": "airflow-quorum"}
+"""From one server to a cluster and back is a change of the broker, so its queues are in a place of their own. With RabbitMQ a queue keeps
+its type, and one of another type under the same name is refused; with Redis a replica that is alone again has a copy of the cluster's."""
+
+SENTINEL_BACKEND = "airflow_celery_sentinel:Backend"
+"""The class that keeps results there, of the file that daemons get."""
 
 BROKER_DEFAULT_USERS = {"redis": "", "rabbitmq": "airflow"}
 """Redis has a default user that a password alone logs in as."""
@@ -45,13 +48,13 @@ def choose_broker(draft: Draft) -> None:
     managed = values["airflow_broker_managed"]
     if managed is None:
         managed = bool(group) and not values["airflow_broker_host"]
-    is_cluster = managed and engine == CLUSTER_ENGINE and len(group) == CLUSTER_SIZE
+    is_cluster = managed and engine in CLUSTER_VHOSTS and len(group) == CLUSTER_SIZE
     draft.broker = Broker(
         engine=engine,
         managed=managed,
         host=values["airflow_broker_host"] or group_address(draft),
         port=values["airflow_broker_port"] or BROKER_PORTS.get(engine, 0),
-        vhost=values["airflow_broker_vhost"] or (CLUSTER_VHOST if is_cluster else BROKER_VHOSTS.get(engine, "")),
+        vhost=values["airflow_broker_vhost"] or (CLUSTER_VHOSTS if is_cluster else BROKER_VHOSTS).get(engine, ""),
         user=values["airflow_broker_user"] or BROKER_DEFAULT_USERS.get(engine, ""),
         nodes={name: draft.hosts[name].address or name for name in group} if is_cluster else {},
     )
@@ -141,9 +144,16 @@ def broker_url(draft: Draft, name: str) -> str:
     broker = draft.broker
     if broker is None:
         return ""
+    if broker.has_sentinels:
+        return _sentinel_urls(draft, broker, name, broker.vhost)
     make = amqp_url if broker.engine == "rabbitmq" else redis_url
     hosts = _nodes_in_order(draft, broker, name) or [broker.host]
     return URL_SEPARATOR.join(make(broker.user, broker.password, host, broker.port, broker.vhost) for host in hosts)
+
+
+def _sentinel_urls(draft: Draft, broker: Broker, name: str, number: str) -> str:
+    hosts = _nodes_in_order(draft, broker, name)
+    return URL_SEPARATOR.join(sentinel_url(broker.user, broker.password, host, SENTINEL_PORT, number) for host in hosts)
 
 
 def _nodes_in_order(draft: Draft, broker: Broker, name: str) -> list[str]:
@@ -156,12 +166,15 @@ def _nodes_in_order(draft: Draft, broker: Broker, name: str) -> list[str]:
     return nodes[first:] + nodes[:first]
 
 
-def redis_results_url(draft: Draft) -> str:
-    """The address of the results in the broker's Redis, empty when they are elsewhere."""
+def redis_results_url(draft: Draft, name: str) -> str:
+    """The address of the results in the broker's Redis as a host uses it, empty when they are elsewhere."""
     broker = draft.broker
     if broker is None or draft.results is not None or broker.engine != "redis" or not broker.vhost.isdigit():
         return ""
-    return redis_url(broker.user, broker.password, broker.host, broker.port, str(int(broker.vhost) + REDIS_RESULTS_OFFSET))
+    number = str(int(broker.vhost) + REDIS_RESULTS_OFFSET)
+    if broker.has_sentinels:
+        return f"{SENTINEL_BACKEND}+{_sentinel_urls(draft, broker, name, number)}"
+    return redis_url(broker.user, broker.password, broker.host, broker.port, number)
 
 
 def shares_host_with_control(draft: Draft, name: str) -> bool:

@@ -130,7 +130,7 @@ def _worker(draft: Draft, host: Host, worker: Worker) -> dict[str, Any]:
     if worker.autoscale:
         arguments += ["--autoscale", worker.autoscale]
     if draft.broker is not None and draft.broker.is_cluster:
-        # What workers tell each other Airflow does not need, and each of them would wait for it when it goes to another node.
+        # What workers tell each other Airflow does not need, and each of them would wait for it when it goes to another server.
         arguments += ["--without-mingle", "--without-gossip"]
     if worker.instance:
         # systemd reads a single % as the start of a specifier.

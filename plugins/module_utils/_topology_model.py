@@ -128,12 +128,25 @@ class Broker:
     nodes: dict[str, str] = field(default_factory=dict)
     """The addresses of a cluster's nodes by host, in the order of the inventory; empty for a single server."""
     cookie: str = ""
-    """What the nodes of a cluster know each other by."""
+    """What the nodes of a RabbitMQ cluster know each other by."""
+    replication_password: str = ""
+    sentinel_password: str = ""
+    """What Redis's replicas, and its sentinels, log in with."""
 
     @property
     def is_cluster(self) -> bool:
         """Whether several nodes hold the queues."""
         return bool(self.nodes)
+
+    @property
+    def has_quorum_queues(self) -> bool:
+        """Whether it is a cluster of RabbitMQ."""
+        return self.is_cluster and self.engine == "rabbitmq"
+
+    @property
+    def has_sentinels(self) -> bool:
+        """Whether it is a Redis with replicas, which sentinels look after."""
+        return self.is_cluster and self.engine == "redis"
 
 
 @dataclass

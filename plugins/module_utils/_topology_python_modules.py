@@ -14,6 +14,7 @@ from ._topology_mysql import ASYNC_ARGUMENTS_MODULE
 ADDRESS_MODULE = "updraft_address"
 ADDRESS_FUNCTION = "advertised_address"
 QUORUM_MODULE = "airflow_celery_quorum"
+SENTINEL_MODULE = "airflow_celery_sentinel"
 OWNER = {"owner": "root", "group": "root"}
 
 
@@ -26,8 +27,9 @@ def python_modules(draft: Draft, host: Host) -> list[dict[str, str]]:
         found[ADDRESS_MODULE] = address_module(host.address or host.name)
     if draft.broker is not None and draft.broker.is_cluster:
         # What Celery's settings for a cluster of brokers name.
-        with open(os.path.join(draft.inputs.files_dir, f"{QUORUM_MODULE}.py"), encoding="utf-8") as stream:
-            found[QUORUM_MODULE] = stream.read()
+        module = QUORUM_MODULE if draft.broker.has_quorum_queues else SENTINEL_MODULE
+        with open(os.path.join(draft.inputs.files_dir, f"{module}.py"), encoding="utf-8") as stream:
+            found[module] = stream.read()
     files = [{"path": f"{folder}/{name}.py", "content": text, "mode": "0644", **OWNER} for name, text in found.items()]
     return [{"path": folder, "state": "directory", "mode": "0755", **OWNER}, *files] if files else []
 

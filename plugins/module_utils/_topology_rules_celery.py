@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ._topology_broker import own_nodes
-from ._topology_celery import CLUSTER_ENGINE, CLUSTER_SIZE, INSTANCE_OPTIONS, default_queue, group_address, node_name, worker_user
+from ._topology_celery import CLUSTER_SIZE, INSTANCE_OPTIONS, default_queue, group_address, node_name, worker_user
 from ._topology_daemons import service_user
 from ._topology_model import Draft, counted, listed
-from ._topology_settings import QUORUM_QUEUES
+from ._topology_sentinel import REPLICATION_USER, SENTINEL_USER
+from ._topology_settings import QUORUM_QUEUES, SENTINEL_OPTIONS
 from ._topology_stages import setting
 from ._topology_urls import LOOPBACK, is_ipv4
 
@@ -87,25 +88,29 @@ def number_of_brokers(draft: Draft) -> Iterator[str]:
     place = f"Group {draft.group('broker')} has {counted(len(hosts), 'host')} ({listed(hosts)})"
     if len(hosts) == 2:
         yield f"{place}: of two brokers neither has a majority when they lose each other; keep one."
-    elif len(hosts) > 2 and draft.values["airflow_broker_engine"] != CLUSTER_ENGINE:
-        yield f"{place}, and a cluster of brokers is not supported by this release: keep one."
     elif len(hosts) > CLUSTER_SIZE:
-        yield f"{place}: RabbitMQ keeps three copies of a queue, to which further hosts add none; keep three, or one."
+        if draft.values["airflow_broker_engine"] == "redis":
+            yield f"{place}: Redis has a master, two replicas and three sentinels on three hosts; keep three, or one."
+        else:
+            yield f"{place}: RabbitMQ keeps three copies of a queue, to which further hosts add none; keep three, or one."
 
 
 def cluster_has_addresses(draft: Draft) -> Iterator[str]:
     """Nodes are called by their addresses."""
-    for name, address in (draft.broker.nodes if draft.broker is not None else {}).items():
+    if draft.broker is None:
+        return
+    others = "The other nodes of RabbitMQ" if draft.broker.has_quorum_queues else "The sentinels of Redis"
+    for name, address in draft.broker.nodes.items():
         if draft.hosts[name].address is not None and not is_ipv4(address):
             yield (
-                f"The other nodes of RabbitMQ reach {name} at {address}, and a node is called by its IPv4 address: set "
-                f"airflow_advertised_address of {name} to that."
+                f"{others} reach {name} at {address}, and a node is called by its IPv4 address: set airflow_advertised_address of {name} "
+                "to that."
             )
 
 
 def nodes_keep_their_names(draft: Draft) -> Iterator[str]:
     """One node may come back with another name, as the others have a majority; what several hold would be out of reach at once."""
-    if draft.broker is None or not draft.broker.is_cluster:
+    if draft.broker is None or not draft.broker.has_quorum_queues:
         return
     renamed = []
     for name, address in draft.broker.nodes.items():
@@ -128,13 +133,14 @@ def cluster_has_one_release(draft: Draft) -> Iterator[str]:
         releases.setdefault(f"{facts.get('distribution')} {facts.get('distribution_major_version')}", []).append(name)
     if len(releases) > 1:
         found = "; ".join(f"{release}: {listed(names)}" for release, names in releases.items())
+        engine = "RabbitMQ" if draft.broker is not None and draft.broker.has_quorum_queues else "Redis"
         yield (
-            f"The hosts of {draft.group('broker')} have different releases ({found}), whose versions of RabbitMQ form no cluster: use "
+            f"The hosts of {draft.group('broker')} have different releases ({found}), whose versions of {engine} form no cluster: use "
             "hosts of one release."
         )
 
 
-def cluster_queues_are_quorum_queues(draft: Draft) -> Iterator[str]:
+def cluster_is_told_to_celery(draft: Draft) -> Iterator[str]:
     """The user's word takes the place of all that is derived for the option."""
     if draft.broker is None or not draft.broker.is_cluster:
         return
@@ -142,11 +148,11 @@ def cluster_queues_are_quorum_queues(draft: Draft) -> Iterator[str]:
         options = json.loads(setting(draft.settings, "celery", "extra_celery_config", "{}"))
     except ValueError:
         options = {}
-    if not isinstance(options, Mapping) or any(options.get(name) != value for name, value in QUORUM_QUEUES.items()):
-        wanted = json.dumps(QUORUM_QUEUES)
+    wanted = QUORUM_QUEUES if draft.broker.has_quorum_queues else SENTINEL_OPTIONS
+    if not isinstance(options, Mapping) or any(options.get(name, name) != value for name, value in wanted.items()):
         yield (
             "airflow_config sets [celery] extra_celery_config, which for a cluster of brokers must hold "
-            f"{wanted}: add that, or leave the option out."
+            f"{json.dumps(wanted)}: add that, or leave the option out."
         )
 
 
@@ -159,7 +165,7 @@ def cookie_is_plain(draft: Draft) -> Iterator[str]:
 
 def cluster_workers_have_a_fixed_size(draft: Draft) -> Iterator[str]:
     """A worker that grows would have to ask for more messages at once, and quorum queues do not let it."""
-    if draft.broker is None or not draft.broker.is_cluster:
+    if draft.broker is None or not draft.broker.has_quorum_queues:
         return
     for host, workers in draft.workers.items():
         for worker in workers:
@@ -218,8 +224,11 @@ def broker_user_is_own(draft: Draft) -> Iterator[str]:
     broker = draft.broker
     if broker is None or not broker.managed or not broker.user:
         return
+    taken = (REPLICATION_USER, SENTINEL_USER) if broker.has_sentinels else ()
     if broker.user in ("guest", "default"):
         yield f"airflow_broker_user is {broker.user}, which the broker comes with: choose another name."
+    elif broker.user in taken:
+        yield f"airflow_broker_user is {broker.user}, as which Redis's servers log in to each other: choose another name."
     elif not re.fullmatch(BROKER_NAME, broker.user):
         yield f"airflow_broker_user is {broker.user!r}: use letters, digits and . _ - only."
 
@@ -389,7 +398,7 @@ RULES = (
     cluster_has_addresses,
     nodes_keep_their_names,
     cluster_has_one_release,
-    cluster_queues_are_quorum_queues,
+    cluster_is_told_to_celery,
     cookie_is_plain,
     cluster_workers_have_a_fixed_size,
     broker_is_nobody_elses,

@@ -9,6 +9,7 @@ import base64
 import re
 from collections.abc import Iterator
 
+from ._topology_celery import SENTINEL_PORT
 from ._topology_database import is_cluster
 from ._topology_model import Draft
 from ._topology_patroni import PORTS as CLUSTER_PORTS
@@ -83,6 +84,8 @@ def _listeners(draft: Draft, host: str) -> Iterator[tuple[int, str]]:
         yield draft.values["airflow_flower_port"], "airflow_flower_port"
     if draft.broker and draft.broker.managed and host in draft.groups["broker"]:
         yield draft.broker.port, "airflow_broker_port"
+        if draft.broker.has_sentinels:
+            yield SENTINEL_PORT, "Redis's sentinel"
     if is_cluster(draft) and host in draft.airflow_hosts:
         yield draft.values["airflow_metadata_db_proxy_port"], "airflow_metadata_db_proxy_port"
     if draft.database and draft.database.managed and host in draft.groups["metadata_db"]:

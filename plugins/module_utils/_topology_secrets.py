@@ -6,16 +6,19 @@
 from __future__ import annotations
 
 import base64
+import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from ._broker_options import transport_options
 from ._topology_api import uses_api
 from ._topology_celery import broker_url, redis_results_url
 from ._topology_database import own_patroni
 from ._topology_model import Draft, Host
 from ._topology_patroni import CONFIGURATION, SECRET_NAMES, cluster_secrets
+from ._topology_sentinel import SECRET_NAMES as SENTINEL_SECRET_NAMES
 from ._topology_urls import parse_broker_url, parse_server_url
 
 CONTROL = ("webserver", "scheduler", "dag_processor", "triggerer")
@@ -98,7 +101,7 @@ SECRETS = {
         Secret("flower_password", "airflow_flower_password", lambda: secrets.token_urlsafe(18)),
         Secret("api_password", "airflow_api_password", password),
         Secret("admin_password", "airflow_admin_password", lambda: secrets.token_urlsafe(18)),
-        *(Secret(name, "", password) for name in SECRET_NAMES),
+        *(Secret(name, "", password) for name in (*SECRET_NAMES, *SENTINEL_SECRET_NAMES)),
     )
 }
 
@@ -129,8 +132,10 @@ def needed_secrets(draft: Draft) -> Iterator[Secret]:
         yield SECRETS["results_db_password"]
     if draft.broker is not None:
         yield SECRETS["broker_password"]
-        if draft.broker.is_cluster:
+        if draft.broker.has_quorum_queues:
             yield SECRETS["broker_cookie"]
+        if draft.broker.has_sentinels:
+            yield from (SECRETS[name] for name in SENTINEL_SECRET_NAMES)
     if draft.placement.get("flower"):
         yield SECRETS["flower_password"]
 
@@ -145,18 +150,19 @@ def _secret_on_hosts(draft: Draft, secret: Secret) -> Iterator[tuple[str, str]]:
             value = _from_environment(environment, secret)
             if value:
                 yield f"{daemon}.env on {host.name}", value
-        if secret.name == "broker_cookie":
-            yield from _cookie_on_host(host)
+        yield from _kept_by_broker(host, secret.name)
         if host.installation is None and host.adopted is not None:
             value = _from_adopted(host.adopted, secret)
             if value:
                 yield f"{host.adopted.get('config_file')} on {host.name}", value
 
 
-def _cookie_on_host(host: Host) -> Iterator[tuple[str, str]]:
+def _kept_by_broker(host: Host, name: str) -> Iterator[tuple[str, str]]:
     for server in (host.info or {}).get("brokers") or []:
-        if server.get("cookie"):
+        if name == "broker_cookie" and server.get("cookie"):
             yield f"/var/lib/rabbitmq/.erlang.cookie on {host.name}", server["cookie"]
+        for place, value in ((server.get("passwords") or {}).get(name) or {}).items():
+            yield f"{place} on {host.name}", value
 
 
 def _from_environment(environment: Mapping[str, str], secret: Secret) -> str | None:
@@ -192,6 +198,7 @@ def resolve_secrets(draft: Draft, store: SecretStore) -> dict[str, str]:
             server.password = draft.secrets.get(name, "")
     if draft.broker is not None:
         draft.broker.cookie = draft.secrets.get("broker_cookie", "")
+        draft.broker.replication_password, draft.broker.sentinel_password = (draft.secrets.get(name, "") for name in SENTINEL_SECRET_NAMES)
     return to_store
 
 
@@ -297,11 +304,18 @@ def _celery_secrets(draft: Draft, name: str, results_url: str) -> Entries:
     if draft.broker is None:
         return {}
     login = f"{draft.values['airflow_flower_username']}:{draft.secrets.get('flower_password', '')}"
-    return {
-        ("celery", "broker_url"): (broker_url(draft, name), BROKER_USERS),
-        ("celery", "result_backend"): (redis_results_url(draft) or f"db+{results_url}", RESULT_USERS),
+    url, results_in_redis = broker_url(draft, name), redis_results_url(draft, name)
+    entries: Entries = {
+        ("celery", "broker_url"): (url, BROKER_USERS),
+        ("celery", "result_backend"): (results_in_redis or f"db+{results_url}", RESULT_USERS),
         ("celery", "flower_basic_auth"): (login, ("flower",)),
     }
+    login_at_sentinels = transport_options(url).get("sentinel_kwargs")
+    if login_at_sentinels:
+        entries["celery_broker_transport_options", "sentinel_kwargs"] = (json.dumps(login_at_sentinels), BROKER_USERS)
+    if login_at_sentinels and results_in_redis:
+        entries["celery_result_backend_transport_options", "sentinel_kwargs"] = (json.dumps(login_at_sentinels), RESULT_USERS)
+    return entries
 
 
 SECTION_READERS: Mapping[str, tuple[str, ...]] = {

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from ._broker_options import MASTER_NAME
 from ._topology_api import FAB_AUTH_MANAGER, api_hurdle, has_canary
 from ._topology_bundles import canary_bundle, canary_folder, merged_bundles
 from ._topology_connections import async_arguments
@@ -18,7 +19,7 @@ from ._topology_database import adopted_engine, is_cluster
 from ._topology_load_balancer import front_url
 from ._topology_model import Draft
 from ._topology_mysql import ASYNC_ARGUMENTS_MODULE
-from ._topology_python_modules import ADDRESS_FUNCTION, ADDRESS_MODULE, QUORUM_MODULE
+from ._topology_python_modules import ADDRESS_FUNCTION, ADDRESS_MODULE, QUORUM_MODULE, SENTINEL_MODULE
 from ._topology_sizing import IDLE_SLEEP_SECONDS, Machine
 from ._topology_stages import options_dir, setting, source_version
 from ._topology_urls import LOOPBACK, split_web_url, web_url
@@ -53,6 +54,14 @@ HEARTBEAT_SECONDS = 3
 
 CLUSTER_PUBLISH_RETRIES = 100
 """Each node is a try of its own, and there is a pause only after all of them."""
+
+REDIS_TIMEOUTS = {"socket_timeout": "5", "socket_connect_timeout": "2", "health_check_interval": "3"}
+"""By themselves they wait for ever for a server that is frozen or gone, and a worker looks every 25 seconds."""
+
+REDIS_RESULT_TIMEOUTS = {"redis_socket_timeout": 5.0, "redis_socket_connect_timeout": 2.0, "redis_socket_keepalive": True}
+
+SENTINEL_OPTIONS = {"broker_transport": f"{SENTINEL_MODULE}:Transport", "broker_connection_max_retries": None}
+"""Celery by itself ends a worker that could not connect a hundred times."""
 
 QUORUM_QUEUES = {"task_default_queue_type": "quorum", "task_create_missing_queue_type": "quorum"}
 """For the default queue, and for all others that a worker or a scheduler names."""
@@ -167,14 +176,22 @@ def _celery(draft: Draft) -> Settings:
     if broker.engine == "rabbitmq":
         # Without it a message that the broker did not take is lost without a word.
         transport = {"confirm_publish": "True"}
-        if broker.is_cluster:
+        if broker.has_quorum_queues:
             transport |= {"read_timeout": str(READ_SECONDS), "write_timeout": str(READ_SECONDS)}
             # Longer than an attempt may take: with an error the task would fail, of one that is out of time there is a next attempt.
             transport["connect_retries_timeout"] = str(6 * CLUSTER_OPERATION_SECONDS)
     else:
         # Redis hands a task out again after this time, whether or not its first worker still runs it.
         transport = {"visibility_timeout": str(draft.values["airflow_longest_task_seconds"])}
-    return merge({"celery_broker_transport_options": transport}, _outages(draft), _worker_loss(draft))
+        if broker.has_sentinels:
+            transport |= {"master_name": MASTER_NAME, **REDIS_TIMEOUTS}
+    return merge({"celery_broker_transport_options": transport}, _results_in_redis(draft), _outages(draft), _worker_loss(draft))
+
+
+def _results_in_redis(draft: Draft) -> Settings:
+    if draft.broker is None or draft.results is not None or not draft.broker.has_sentinels:
+        return {}
+    return {"celery_result_backend_transport_options": {"master_name": MASTER_NAME}}
 
 
 def _outages(draft: Draft) -> Settings:
@@ -195,9 +212,12 @@ def _cluster_options(draft: Draft) -> dict[str, Any]:
     """What Celery is told of a cluster: that its queues are replicated, and when a node counts as lost."""
     if draft.broker is None or not draft.broker.is_cluster:
         return {}
+    publish = {"task_publish_retry_policy": {**PUBLISH_POLICY, "max_retries": CLUSTER_PUBLISH_RETRIES}}
+    if draft.broker.has_sentinels:
+        return {**publish, **SENTINEL_OPTIONS, **({} if draft.results else REDIS_RESULT_TIMEOUTS)}
     return {
         **QUORUM_QUEUES,
-        "task_publish_retry_policy": {**PUBLISH_POLICY, "max_retries": CLUSTER_PUBLISH_RETRIES},
+        **publish,
         "broker_heartbeat": HEARTBEAT_SECONDS,
         "broker_connection_timeout": NODE_SECONDS,
         "worker_consumer": f"{QUORUM_MODULE}:QuorumConsumer",

@@ -18,6 +18,7 @@ from ._topology_database import is_cluster
 from ._topology_load_balancer import PROBE_UNIT, has_probe
 from ._topology_model import CONTROL_DAEMONS, DAEMONS, SERVICES, Draft
 from ._topology_patroni import API_PORT, ETCD_CLIENT_PORT, ETCD_TLS_DIR, PROXY_UNIT, TLS_DIR, UNITS, address_of
+from ._topology_sentinel import SENTINEL_UNITS, sentinel_place
 from ._topology_settings import CONFIG_DIR, folders
 from ._topology_urls import bracketed
 
@@ -121,6 +122,8 @@ def _servers(draft: Draft, name: str) -> list[dict[str, Any]]:
         found.append(("way to the database", "proxy", (PROXY_UNIT,)))
     if broker is not None and broker.managed and name in draft.groups["broker"]:
         found.append((broker.engine, "broker", BROKER_UNITS[broker.engine]))
+        if broker.has_sentinels:
+            found.append(("sentinel", "broker", SENTINEL_UNITS))
     if balancer is not None and name in draft.groups["load_balancer"]:
         found.append((balancer.engine, "load_balancer", LOAD_BALANCER_UNITS[balancer.engine]))
         if has_probe(draft, name):
@@ -152,6 +155,7 @@ def _probes(draft: Draft, name: str) -> dict[str, Any]:
         "rabbitmq_vhost": broker.vhost
         if broker and broker.managed and broker.engine == "rabbitmq" and name in draft.groups["broker"]
         else None,
+        "redis": sentinel_place(broker, name) if broker and broker.has_sentinels and name in broker.nodes else None,
         "load_balancer": balancer.engine if balancer and name in draft.groups["load_balancer"] else None,
         "shared_address": balancer.shared_address or None if balancer and name in draft.groups["load_balancer"] else None,
         "dags": folders(draft)["dags"] if comes_as_revision(draft) and controls + workers else None,

@@ -83,6 +83,11 @@ def redis_url(user: str, password: str, host: str, port: int, number: str) -> st
     return f"redis://{_credentials(user, password)}{bracketed(host)}:{port}/{number}"
 
 
+def sentinel_url(user: str, password: str, host: str, port: int, number: str) -> str:
+    """One of Redis's numbered databases, at the server that this sentinel calls the master. User and password are those of Redis."""
+    return f"sentinel://{_credentials(user, password)}{bracketed(host)}:{port}/{number}"
+
+
 def amqp_url(user: str, password: str, host: str, port: int, vhost: str) -> str:
     """The URL of a virtual host of RabbitMQ, whose name may hold any character."""
     return f"amqp://{_credentials(user, password)}{bracketed(host)}:{port}/{quote(vhost, safe='')}"

@@ -17,6 +17,12 @@ PACKAGES_STATUS = "/var/lib/dpkg/status"
 REDIS_LIKE = {"redis": "Redis", "valkey": "Valkey"}
 DATABASE_IN_RDB = re.compile(rb"\xfe[\x00-\x3f]\xfb", re.DOTALL)
 """A numbered database that holds keys, as it begins in Redis's file of them (opcodes SELECTDB and RESIZEDB)."""
+SENTINEL_MASTER = re.compile(rb"^sentinel monitor \S+ (\S+) \d+ \d+$", re.MULTILINE)
+SENTINEL_EPOCH = re.compile(rb"^sentinel config-epoch \S+ (\d+)$", re.MULTILINE)
+CLUSTER_PASSWORDS = {
+    "broker_replication_password": ("airflow.conf", re.compile(rb"^masterauth (\S+)$", re.MULTILINE)),
+    "broker_sentinel_password": ("airflow-sentinel.conf", re.compile(rb"^sentinel sentinel-pass (\S+)$", re.MULTILINE)),
+}
 RABBITMQ_NODE = re.compile(rb"^NODENAME=(\S+)$", re.MULTILINE)
 RDB_HEADER_BYTES = 4096
 """The first database follows a few fields about the server."""
@@ -25,7 +31,8 @@ RDB_HEADER_BYTES = 4096
 def find_brokers(root: str = "/") -> list[dict[str, Any]]:
     """Each with its `engine` (redis or rabbitmq), `title`, `config` file, whether it is this collection's `own`, and what speaks for
     somebody else who uses it: `used`, empty where nothing does. A RabbitMQ also with the name that was given to its `node`, and with the
-    `cookie` of this collection's cluster.
+    `cookie` of this collection's cluster. A Redis of this collection's with the address of its `master` and the number (`epoch`) of that
+    choice, as its sentinel has them on the disk, and with the `passwords` of replicas and sentinels by name and file.
     """
     found = [_redis(root, name, title) for name, title in REDIS_LIKE.items() if _is_installed(root, f"usr/bin/{name}-server")]
     return found + ([_rabbitmq(root)] if _is_installed(root, "usr/sbin/rabbitmq-server") else [])
@@ -40,7 +47,20 @@ def _redis(root: str, name: str, title: str) -> dict[str, Any]:
     used = "its settings were changed" if _was_edited(root, config) else ""
     if _holds_keys(os.path.join(root, data[1:])):
         used = f"it holds data in {data}"
-    return {"engine": "redis", "title": title, "config": config, "own": _exists(root, f"/etc/{name}/airflow.conf"), "used": used}
+    own = _exists(root, f"/etc/{name}/airflow.conf")
+    found = {"engine": "redis", "title": title, "config": config, "own": own, "used": used}
+    return {**found, **(_sentinel(root, name) if own else {})}
+
+
+def _sentinel(root: str, name: str) -> dict[str, Any]:
+    state = _read(os.path.join(root, f"var/lib/{name}/airflow-sentinel.conf"))
+    master, epoch = SENTINEL_MASTER.search(state), SENTINEL_EPOCH.search(state)
+    passwords = {}
+    for secret, (file, line) in CLUSTER_PASSWORDS.items():
+        kept = line.search(_read(os.path.join(root, f"etc/{name}/{file}")))
+        if kept:
+            passwords[secret] = {f"/etc/{name}/{file}": kept[1].decode()}
+    return {"master": master[1].decode() if master else "", "epoch": int(epoch[1]) if epoch else 0, "passwords": passwords}
 
 
 def _rabbitmq(root: str) -> dict[str, Any]:

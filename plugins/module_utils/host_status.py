@@ -23,6 +23,7 @@ from ansible.module_utils.urls import open_url
 from ansible_collections.updraft.airflow.plugins.module_utils.host_dag_revisions import Revisions
 from ansible_collections.updraft.airflow.plugins.module_utils.host_state import RECORD, parse_environment_file
 from ansible_collections.updraft.airflow.plugins.module_utils.patroni_member import LEADERS
+from ansible_collections.updraft.airflow.plugins.module_utils.redis_client import RedisClient, RedisError
 
 Run = Callable[[Sequence[str]], "tuple[int, str, str]"]
 
@@ -50,6 +51,8 @@ DATABASE_URL = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 BROKER_URL = "AIRFLOW__CELERY__BROKER_URL"
 BROKER_OPTIONS = "celery_broker_transport_options"
 OPTIONS_PREFIX = f"AIRFLOW__{BROKER_OPTIONS.upper()}__"
+SENTINEL_SETTINGS = "/etc/*/airflow-sentinel.conf"
+SENTINEL_LOGIN = re.compile(r"^sentinel sentinel-(user|pass) (\S+)$", re.MULTILINE)
 HAPROXY_SOCKET = "/run/haproxy/admin.sock"
 HAPROXY_BACKEND = "airflow_webserver"
 NGINX_SERVERS = "/etc/airflow-load-balancer/servers.json"
@@ -349,6 +352,39 @@ def _rabbitmq_answer(answer: tuple[int, str, str]) -> Any:
         return json.loads(out)
     except ValueError:
         raise StatusError("rabbitmqctl answers something else than was expected") from None
+
+
+def redis(place: Mapping[str, Any], settings: str = SENTINEL_SETTINGS) -> dict[str, Any]:
+    """The master and who follows it, as this host's sentinel sees them; and whether the own server follows."""
+    login = next((dict(SENTINEL_LOGIN.findall(read(path))) for path in sorted(glob.glob(settings))), {})
+    if not login:
+        raise StatusError(f"{settings} is not there, with the login of the sentinels")
+
+    def client(port: int) -> RedisClient:
+        return RedisClient(place["address"], port, login.get("user", ""), login.get("pass", ""), ANSWER_SECONDS)
+
+    try:
+        with client(place["sentinel_port"]) as sentinel:
+            master = sentinel.fields("SENTINEL", "MASTER", place["master_name"])
+            sentinels = sentinel.rows("SENTINEL", "SENTINELS", place["master_name"])
+            replicas = sentinel.rows("SENTINEL", "SLAVES", place["master_name"])
+    except RedisError as error:
+        raise StatusError(f"its sentinel: {error}") from None
+    state: Mapping[str, str] = {}
+    version = None
+    with suppress(RedisError), client(place["port"]) as server:
+        state = server.info("replication")
+        about = server.info("server")
+        version = about.get("valkey_version") or about.get("redis_version")
+    return {
+        "version": version,
+        "master": master["ip"],
+        "master_is_down": "down" in master["flags"],
+        "sentinels": {place["address"]: True, **{row["ip"]: "down" not in row["flags"] for row in sentinels}},
+        "replicas": {row["ip"]: "down" not in row["flags"] and row.get("master-link-status") == "ok" for row in replicas},
+        "role": {"master": "master", "slave": "replica"}.get(state.get("role", "")),
+        "follows": state.get("master_link_status") == "up" if state.get("role") == "slave" else None,
+    }
 
 
 def load_balancer(engine: str) -> dict[str, str]:

@@ -89,6 +89,9 @@ options:
   rabbitmq_vhost:
     description: The virtual host of the queues, where this host has a node of RabbitMQ.
     type: str
+  redis:
+    description: Where this host has a Redis with a sentinel, its C(address), C(port), C(sentinel_port) and C(master_name).
+    type: dict
   load_balancer:
     description: The load balancer on this host.
     type: str
@@ -158,6 +161,9 @@ status:
       type: dict
     rabbitmq:
       description: Nodes as this one sees them, and the queues with their members.
+      type: dict
+    redis:
+      description: The master, its replicas and the sentinels as this one sees them.
       type: dict
     load_balancer:
       description: Whether each webserver gets requests.
@@ -258,6 +264,7 @@ class Look:
     def _rabbitmq(self) -> None:
         vhost = self.parameters["rabbitmq_vhost"]
         self.part("rabbitmq", lambda: host_status.rabbitmq(run, vhost) if vhost else None)
+        self.part("redis", lambda: host_status.redis(self.parameters["redis"]) if self.parameters["redis"] else None)
 
     def _servers(self) -> None:
         self.part("servers", self._ask_servers)
@@ -326,6 +333,7 @@ def main() -> None:
             "etcd_url": {"type": "str"},
             "etcd_tls": {"type": "path"},
             "rabbitmq_vhost": {"type": "str"},
+            "redis": {"type": "dict"},
             "load_balancer": {"choices": ["nginx", "haproxy"]},
             "shared_address": {"type": "str"},
             "dags": {"type": "path"},

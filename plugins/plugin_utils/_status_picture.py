@@ -232,6 +232,8 @@ def _broker_boxes(report: Mapping[str, Any]) -> list[Box]:
             rows.append(
                 Row("healthy", "Leads queues", f"{len(queues)} of {len(broker['queues'])}", ", ".join(queue["name"] for queue in queues))
             )
+        if broker and broker["master"] == host["name"]:
+            rows.append(Row("healthy", "Master"))
         rows = rows or _left_out(host, "broker")
         if rows:
             boxes.append(Box(host["name"], rows, host["state"] != "unreachable"))

@@ -8,6 +8,7 @@ Pure Python, and nothing in it is a secret: table, page and JSON all show what i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -74,8 +75,8 @@ class Report:
                 yield look, look.found[part]
 
     def host_of(self, node: str) -> str:
-        """The host of a node of RabbitMQ, which may be called by its address."""
-        place = node.partition("@")[2]
+        """The host of an address, or of a node of RabbitMQ, which is called by its host's name or address."""
+        place = node.rpartition("@")[2]
         return next((look.name for look in self.looks if place in _names(look)), node)
 
     def failures(self, part: str) -> dict[str, str]:
@@ -456,6 +457,7 @@ def _broker(report: Report, hosts: Sequence[Mapping[str, Any]]) -> dict[str, Any
     for host, reason in failures.items() if views else ():
         report.tell(PROBLEM, f"the broker cannot be reached from here ({reason})", host, "broker")
     nodes, details = _rabbitmq(report)
+    nodes = nodes or _redis(report)
     counts: Mapping[str, Any] = next((view["queues"] for _look, view in views if view["queues"]), {})
     queues = []
     for name in list(dict.fromkeys([*report.installation["queues"], *details])):
@@ -469,6 +471,7 @@ def _broker(report: Report, hosts: Sequence[Mapping[str, Any]]) -> dict[str, Any
         "nodes": [report.host_of(node) for node in nodes.get("nodes", [])],
         "running": [report.host_of(node) for node in nodes.get("running", [])],
         "alarms": nodes.get("alarms", []),
+        "master": report.host_of(nodes["master"]) if nodes.get("master") else None,
         "queues": queues,
     }
 
@@ -494,6 +497,35 @@ def _rabbitmq(report: Report) -> tuple[Mapping[str, Any], dict[str, Mapping[str,
     if any(view["partitions"] for view in views):
         report.tell(FAILING, "RabbitMQ's nodes do not see each other (a network partition)", part="broker")
     return best, {queue["name"]: queue for queue in best["queues"]}
+
+
+def _redis(report: Report) -> Mapping[str, Any]:
+    """What the sentinels say: who is the master, and who has a place and is not in it."""
+    for host, reason in report.failures("redis").items():
+        report.tell(PROBLEM, f"Redis's place among the others cannot be read ({reason})", host, "broker")
+    views = [view for _look, view in report.found("redis")]
+    if not views:
+        return {}
+    masters = Counter(view["master"] for view in views)
+    master = masters.most_common(1)[0][0]
+    agreeing = [view for view in views if view["master"] == master]
+    if len(masters) > 1:
+        named = listed(sorted(report.host_of(address) for address in masters))
+        report.tell(PROBLEM, f"Redis's sentinels do not agree who is the master ({named})", part="broker")
+    if 2 * sum(view["master_is_down"] for view in agreeing) > len(views):
+        report.tell(FAILING, f"Redis has no master: its sentinels do not reach {report.host_of(master)}", part="broker")
+    known = sorted({address for view in agreeing for address in (*view["sentinels"], *view["replicas"], master)})
+    running = []
+    for address in known:
+        follows = any(view["replicas"].get(address) for view in agreeing)
+        if address == master or follows:
+            running.append(address)
+        else:
+            report.tell(PROBLEM, "its Redis does not follow the master", report.host_of(address), "broker")
+        if not any(view["sentinels"].get(address) for view in agreeing):
+            report.tell(PROBLEM, "its sentinel does not answer the others", report.host_of(address), "broker")
+    version = next((view["version"] for view in views if view["version"]), None)
+    return {"version": version, "master": master, "nodes": known, "running": running}
 
 
 def _queue(

@@ -179,8 +179,9 @@ def facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     found = [("Database ", database_line(report))]
     if report["broker"]:
         broker = report["broker"]
+        leader = f", {broker['master']} is the master" if broker["master"] else ""
         nodes = f"{len(broker['running'])} of {len(broker['nodes'])} nodes run" if broker["is_cluster"] else f"at {broker['place']}"
-        found.append(("Broker   ", f"{TITLES[broker['engine']]} {broker['version'] or ''}".rstrip() + f", {nodes}"))
+        found.append(("Broker   ", f"{TITLES[broker['engine']]} {broker['version'] or ''}".rstrip() + f", {nodes}{leader}"))
     if report["tasks"] is not None:
         found.append(("Tasks    ", listed(f"{count:,} {state}" for state, count in tasks(report)) or "none"))
     dags = report["dags"]

@@ -234,10 +234,6 @@ CASES: dict[str, tuple[Inputs, str]] = {
         cluster(hosts={"h1": "webserver scheduler metadata_db", "h2": "worker broker", "h3": "broker"}),
         "Group airflow_broker has 2 hosts (h2, h3): of two brokers neither has a majority when they lose each other; keep one.",
     ),
-    "three hosts with Redis": (
-        cluster(airflow_broker_engine="redis"),
-        "Group airflow_broker has 3 hosts (h2, h3, h4), and a cluster of brokers is not supported by this release: keep one.",
-    ),
     "a node that others use": (
         cluster({"h4": host("h4", found={"brokers": [OTHERS]})}),
         "h4 has a RabbitMQ server that is not Airflow's (it has queues), and it would get Airflow's password and settings: put another "

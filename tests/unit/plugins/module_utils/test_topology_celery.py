@@ -415,10 +415,6 @@ CASES: dict[str, tuple[Inputs, str]] = {
         inventory({"h1": f"webserver scheduler {ONE_HOST}", "h2": "broker"}),
         "Group airflow_broker has 2 hosts (h1, h2): of two brokers neither has a majority when they lose each other; keep one.",
     ),
-    "three brokers": (
-        inventory({"h1": f"webserver scheduler {ONE_HOST}", "h2": "broker", "h3": "broker"}),
-        "Group airflow_broker has 3 hosts (h1, h2, h3), and a cluster of brokers is not supported by this release: keep one.",
-    ),
     "a Redis that somebody uses": (
         celery(found=info(brokers=[{**OTHERS_REDIS, "used": "it holds data in /var/lib/redis"}])),
         "h1 has a Redis server that is not Airflow's (it holds data in /var/lib/redis), and it would get Airflow's password and settings: "

@@ -197,6 +197,7 @@ def healthy(made: Sample, name: str) -> dict[str, Any]:
         if probes["etcd_url"]
         else None,
         "rabbitmq": rabbitmq(made) if probes["rabbitmq_vhost"] else None,
+        "redis": redis(made, name) if probes["redis"] else None,
         "load_balancer": dict.fromkeys(installation["load_balancer"]["servers"], "in") if probes["load_balancer"] else None,
         "holds_address": name == next(iter(installation["hosts"])) if probes["shared_address"] else None,
         "dags": None,
@@ -266,6 +267,21 @@ def rabbitmq(made: Sample) -> dict[str, Any]:
     return {"version": "3.10.8", "running": found, "nodes": found, "alarms": [], "partitions": False, "queues": queues}
 
 
+def redis(made: Sample, name: str) -> dict[str, Any]:
+    """What a sentinel says of the first host, which is the master."""
+    addresses = {each: str(made.outlines[each]["address"]) for each, parts in made.installation["hosts"].items() if "broker" in parts}
+    master = next(iter(addresses))
+    return {
+        "version": "7.0.15",
+        "master": addresses[master],
+        "master_is_down": False,
+        "sentinels": dict.fromkeys(addresses.values(), True),
+        "replicas": {address: True for each, address in addresses.items() if each != master},
+        "role": "master" if name == master else "replica",
+        "follows": None if name == master else True,
+    }
+
+
 def patroni(name: str, hosts: list[str]) -> dict[str, Any]:
     """What a member of Patroni's cluster says."""
     members = [
@@ -293,6 +309,11 @@ def patroni(name: str, hosts: list[str]) -> dict[str, Any]:
 def cluster() -> Sample:
     """Eight hosts, all well."""
     return sample(CLUSTER, **CLUSTER_VARIABLES)
+
+
+def redis_cluster() -> Sample:
+    """The cluster with Redis and its sentinels in place of RabbitMQ."""
+    return sample(CLUSTER, **{**CLUSTER_VARIABLES, "airflow_broker_engine": "redis"})
 
 
 def dead_scheduler() -> Sample:

@@ -9,7 +9,8 @@ import json
 from typing import Any
 
 import pytest
-from status_samples import GB, NOW, SAMPLES, Sample, cluster, dead_leader, dead_scheduler, large, lost_worker, sample
+from ansible_collections.updraft.airflow.plugins.plugin_utils._status_text import facts
+from status_samples import GB, NOW, SAMPLES, Sample, cluster, dead_leader, dead_scheduler, large, lost_worker, redis_cluster, sample
 
 
 def sentences(report: dict[str, Any], *levels: str) -> list[str]:
@@ -267,6 +268,44 @@ def test_celerys_own_queues_are_not_shown() -> None:
             if found["rabbitmq"]:
                 found["rabbitmq"]["queues"].append({**found["rabbitmq"]["queues"][0], "name": name})
     assert [queue["name"] for queue in made.report()["broker"]["queues"]] == ["default", "reports", "mine"]
+
+
+def test_the_master_of_redis_is_named() -> None:
+    report = redis_cluster().report()
+    assert report["verdict"] == "healthy"
+    assert report["broker"]["master"] == "data1.example.org"
+    assert report["broker"]["running"] == report["broker"]["nodes"] == ["data1.example.org", "data2.example.org", "data3.example.org"]
+    assert "3 of 3 nodes run, data1.example.org is the master" in dict(facts(report))["Broker   "]
+
+
+def test_after_a_failover_of_redis_the_lost_host_is_told() -> None:
+    made = redis_cluster()
+    made.lose("data1.example.org")
+    first, second, third = (made.found["data2.example.org"]["redis"]["sentinels"]).keys()
+    for name in ("data2.example.org", "data3.example.org"):
+        made.found[name]["redis"].update(
+            master=second, sentinels={first: False, second: True, third: True}, replicas={first: False, third: True}
+        )
+    report = made.report()
+    assert report["broker"]["master"] == "data2.example.org"
+    told = sentences(report)
+    assert "data1.example.org: its Redis does not follow the master." in told
+    assert "data1.example.org: its sentinel does not answer the others." in told
+
+
+def test_a_redis_without_a_master_fails() -> None:
+    made = redis_cluster()
+    for name in ("data1.example.org", "data2.example.org", "data3.example.org"):
+        made.found[name]["redis"]["master_is_down"] = True
+    report = made.report()
+    assert report["verdict"] == "failing"
+    assert "Redis has no master: its sentinels do not reach data1.example.org." in sentences(report)
+
+
+def test_sentinels_that_do_not_agree_are_told() -> None:
+    made = redis_cluster()
+    made.found["data3.example.org"]["redis"]["master"] = made.outlines["data2.example.org"]["address"]
+    assert "Redis's sentinels do not agree who is the master (data1.example.org, data2.example.org)." in sentences(made.report())
 
 
 def test_rabbitmqs_alarms_are_told() -> None:
