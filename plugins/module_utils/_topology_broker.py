@@ -20,6 +20,12 @@ MOST_DELIVERIES = 1_000_000
 """RabbitMQ 4 drops a message of a quorum queue that was handed out 20 times, and so a task whose workers are often restarted. 3.10 knows no
 word for `without limit`."""
 
+KEEPALIVE = {"idle_seconds": 5, "interval_seconds": 3, "probes": 3}
+"""When RabbitMQ gives up a client whose host is gone without a word, and hands its messages to others: after 14 seconds without an answer
+of the host's kernel. That answers for a worker that is frozen or busy, too, so such a one keeps what it has, as long as AMQP's heartbeats
+allow.
+"""
+
 
 def broker_plan(draft: Draft, name: str) -> dict[str, Any] | None:
     """What is to be true of the broker, None without one."""
@@ -46,8 +52,15 @@ def broker_plan(draft: Draft, name: str) -> dict[str, Any] | None:
         "leaves_sentinel": left_sentinel(draft, name),
         "definitions": _rabbitmq_definitions(broker) if broker.engine == "rabbitmq" else {},
         "management": draft.values["airflow_broker_management"],
+        "keepalive": _keepalive(),
         "consumer_timeout_ms": draft.values["airflow_longest_task_seconds"] * MILLISECONDS,
     }
+
+
+def _keepalive() -> dict[str, int]:
+    """The options of a connection. What was sent and is not taken is waited for as long as an answer, and not a quarter of an hour."""
+    silence = KEEPALIVE["idle_seconds"] + KEEPALIVE["interval_seconds"] * KEEPALIVE["probes"]
+    return {**KEEPALIVE, "user_timeout_ms": silence * MILLISECONDS}
 
 
 def _servers(draft: Draft, name: str, engine: str) -> list[dict[str, Any]]:

@@ -133,6 +133,16 @@ def test_the_cluster_has_a_virtual_host_and_a_policy_of_its_own() -> None:
     assert plan(cluster(airflow_broker_vhost="tasks"), "h2", STORE)["broker"]["definitions"]["vhosts"][0]["name"] == "tasks"
 
 
+def test_a_client_whose_host_is_lost_is_given_up_before_its_tasks_are_tried_again() -> None:
+    found = plan(cluster(), "h2", STORE)["broker"]["keepalive"]
+    silence = found["idle_seconds"] + found["interval_seconds"] * found["probes"]
+    # What was sent waits no longer than what was asked.
+    assert found["user_timeout_ms"] == silence * 1000
+    # A task whose worker sends no heartbeat is tried again after a minute: its message must not go to a worker that is lost.
+    settings = plan(cluster(), "h1", STORE)["settings"]["scheduler"]
+    assert silence <= 20 < int(settings["task_instance_heartbeat_timeout"])
+
+
 @pytest.mark.parametrize("version", ["2.11.2", "3.3.2"])
 def test_celery_makes_quorum_queues_and_leaves_a_lost_node(version: str) -> None:
     options = extra(version)
