@@ -54,7 +54,7 @@ def connections(draft: Draft, host: Host) -> Connections:
 def _async_url(database: Database, ssl_mode: str, root_cert: str | None) -> str:
     place = (database.user, database.password, database.host, database.port, database.name)
     if database.engine == mysql.ENGINE:
-        return mysql.mysql_async_url(*place)
+        return mysql.mysql_async_url(*place, {name: value for name, value in database.options.items() if name in mysql.ASYNC_OPTIONS})
     return urls.postgresql_async_url(*place, ssl_mode, root_cert)
 
 

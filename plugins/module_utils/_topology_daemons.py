@@ -12,7 +12,7 @@ from . import _topology_urls as urls
 from ._topology_celery import worker_user
 from ._topology_connections import connections
 from ._topology_dags import bundle_storage
-from ._topology_database import is_cluster
+from ._topology_database import is_cluster, is_patroni
 from ._topology_load_balancer import proxy_addresses
 from ._topology_model import DAEMONS, Draft, Host, Worker
 from ._topology_patroni import PROXY_UNIT
@@ -158,7 +158,7 @@ def _after(draft: Draft, host: Host, component: str) -> list[str]:
     """Units are stopped in the opposite order: who runs tasks first, then the webserver they report to, then the servers."""
     units = ["network-online.target"]
     if draft.database is not None and draft.database.managed and host.name in draft.groups["metadata_db"]:
-        units += CLUSTER_UNITS if is_cluster(draft) else DATABASE_UNITS.get(draft.database.engine, ())
+        units += CLUSTER_UNITS if is_patroni(draft) else DATABASE_UNITS.get(draft.database.engine, ())
     if is_cluster(draft):
         units.append(PROXY_UNIT)
     if draft.broker is not None and draft.broker.managed and host.name in draft.groups["broker"]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import _topology_mysql as mysql
@@ -17,10 +17,11 @@ from ._topology_urls import LOOPBACK, parse_server_url
 DEFAULT_PORTS = {"postgresql": 5432, mysql.ENGINE: mysql.DEFAULT_PORT}
 SERVER_ENGINES = tuple(DEFAULT_PORTS)
 CLUSTER_ENGINE = "postgresql"
-"""The engine whose servers make a highly available cluster."""
+"""The engine whose servers make a highly available cluster. Those of MySQL make a pair of a source and a replica."""
 
 CLUSTER_OPTIONS = {"connect_timeout": "10"}
-"""Of libpq, which by itself waits without end: a daemon that connects while there is no leader would never look for the next one."""
+"""Of libpq and of MySQL's library, which by themselves wait long: a daemon that connects while there is no leader would not look for the
+next one."""
 
 ENGINE_TITLES = {"sqlite": "SQLite", "postgresql": "PostgreSQL", mysql.ENGINE: "MySQL"}
 """Engines as they are written in sentences."""
@@ -74,7 +75,7 @@ def _named_database(draft: Draft) -> Database:
         managed = bool(group) and not values["airflow_metadata_db_host"]
     host = values["airflow_metadata_db_host"] or _group_address(draft)
     port = values["airflow_metadata_db_port"] or DEFAULT_PORTS[draft.engine]
-    clustered = managed and draft.engine == CLUSTER_ENGINE and len(group) > 1
+    clustered = managed and draft.engine in SERVER_ENGINES and len(group) > 1
     return Database(
         engine=draft.engine,
         managed=managed,
@@ -114,6 +115,38 @@ def is_cluster(draft: Draft) -> bool:
     return draft.database is not None and draft.database.server_port is not None
 
 
+def is_patroni(draft: Draft) -> bool:
+    """Whether the members are PostgreSQL's, which Patroni looks after."""
+    return is_cluster(draft) and draft.engine == CLUSTER_ENGINE
+
+
+def is_pair(draft: Draft) -> bool:
+    """Whether the members are MySQL's: a source, and a replica that follows it."""
+    return is_cluster(draft) and draft.engine == mysql.ENGINE
+
+
+def own_mysql(host: Host) -> Mapping[str, Any]:
+    """The MySQL server that this collection has settings on, empty where there is none."""
+    found = (host.info or {}).get("mysql_server") or {}
+    return found if found.get("own") else {}
+
+
+def is_writable(host: Host) -> bool:
+    """Whether a server of this collection's takes writes now."""
+    return bool((own_mysql(host).get("member") or {}).get("writable"))
+
+
+def follows(host: Host) -> str | None:
+    """The address that a server of this collection's copies from."""
+    found: str | None = (own_mysql(host).get("member") or {}).get("follows")
+    return found
+
+
+def holds_databases(host: Host) -> bool:
+    """Whether a server of this collection's has data of somebody's."""
+    return bool(own_mysql(host).get("databases"))
+
+
 def own_patroni(host: Host) -> Mapping[str, Any] | None:
     """The member of a cluster that this collection made on a host."""
     found: Mapping[str, Any] | None = (host.info or {}).get("patroni")
@@ -133,15 +166,33 @@ def has_data(host: Host) -> bool:
 
 def is_established(draft: Draft) -> bool:
     """Whether the cluster is there, so that nobody has to begin it."""
-    return any(has_data(draft.hosts[name]) for name in draft.groups["metadata_db"])
+    hosts = [draft.hosts[name] for name in draft.groups["metadata_db"]]
+    if draft.engine == mysql.ENGINE:
+        return any(own_mysql(host).get("in_pair") and holds_databases(host) for host in hosts)
+    return any(has_data(host) for host in hosts)
 
 
 def server_host(draft: Draft) -> Host | None:
     """The host of a managed server; of several, the one with the data, which is the first where none has."""
     hosts = [draft.hosts[name] for name in draft.groups["metadata_db"]]
-    if len(hosts) < 2 or draft.engine != CLUSTER_ENGINE:
+    if len(hosts) < 2 or draft.engine not in SERVER_ENGINES:
         return hosts[0] if hosts else None
+    if draft.engine == mysql.ENGINE:
+        return source_of(hosts)
     return next((host for host in hosts if has_data(host)), None) or next((host for host in hosts if own_cluster(host)), hosts[0])
+
+
+def source_of(hosts: Sequence[Host]) -> Host:
+    """Which of MySQL's servers is the source, as they say themselves: the inventory counts only where none has data.
+
+    Who takes writes; else whom another one follows; else who has data.
+    """
+    followed = {follows(host) for host in hosts} - {None}
+    for test in (is_writable, lambda host: followed & {host.address, host.name}, holds_databases):
+        found = next((host for host in hosts if test(host)), None)
+        if found is not None:
+            return found
+    return hosts[0]
 
 
 def candidate_clusters(draft: Draft) -> list[Mapping[str, Any]]:

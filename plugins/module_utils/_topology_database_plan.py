@@ -12,8 +12,9 @@ from . import _topology_mysql as mysql
 from . import _topology_sizing as sizing
 from ._topology_celery import most_tasks
 from ._topology_connections import connections, ssl_root_cert
-from ._topology_database import candidate_clusters, has_data, is_alone, is_cluster, present_settings, server_host
+from ._topology_database import candidate_clusters, has_data, is_alone, is_cluster, is_pair, is_patroni, present_settings, server_host
 from ._topology_model import Database, Draft, Host
+from ._topology_mysql_pair import pair_plan, pair_settings
 from ._topology_patroni import cluster_admission, cluster_plan, listen_address, network, proxy_plan
 from ._topology_stages import number_setting
 
@@ -32,12 +33,13 @@ def database_plan(draft: Draft, name: str) -> dict[str, Any] | None:
     found = connections(draft, draft.hosts[name])
     limit = _max_connections(draft)
     server = server_host(draft) if database.managed else None
-    made = _server(draft, database, server, limit) if server else NO_SERVER
+    made = _server(draft, database, server, limit, draft.hosts[name]) if server else NO_SERVER
     return {
         "engine": database.engine,
         "managed": database.managed,
         "host": database.host,
         "port": database.port,
+        "server_port": database.server_port or database.port,
         "name": database.name,
         "user": database.user,
         "password": database.password,
@@ -51,6 +53,7 @@ def database_plan(draft: Draft, name: str) -> dict[str, Any] | None:
         **made,
         "cluster": cluster_plan(draft, name, made["settings"], made["hba"]),
         "admission": cluster_admission(draft, made["hba"]) if draft.inputs.limited is not None else [],
+        "pair": pair_plan(draft, name),
         "proxy": proxy_plan(draft, name, limit),
     }
 
@@ -67,32 +70,40 @@ NO_SERVER: Mapping[str, Any] = {
 """What there is to do for a server that somebody else looks after."""
 
 
-def _server(draft: Draft, database: Database, server: Host, limit: int) -> dict[str, Any]:
+def _server(draft: Draft, database: Database, server: Host, limit: int, own: Host) -> dict[str, Any]:
     hosts = [draft.hosts[name] for name in draft.groups["metadata_db"]] if is_cluster(draft) else [server]
     # Any member may lead: the smallest one says what fits all.
     machine = min((sizing.Machine.of(host.facts) for host in hosts), key=lambda each: each.memory_mb)
     shared = any(host.name in draft.airflow_hosts for host in hosts)
     if database.engine == mysql.ENGINE:
         accounts = mysql.accounts(_addresses(draft), is_alone(draft))
-        settings = sizing.mysql_settings(machine, shared, limit)
-        if mysql.resolves_no_names(accounts):
-            settings["skip_name_resolve"] = "ON"
-        listen = {"bind_address": mysql.bind_address(listen_address(server), is_alone(draft))}
+        # Of two servers each has its own number and address; what a restart is due for is the source's.
+        place = own if is_pair(draft) and own.name in draft.groups["metadata_db"] else server
+        settings, listen = _mysql(draft, place, sizing.mysql_settings(machine, shared, limit, is_pair(draft)), accounts)
+        restarts = _mysql(draft, server, sizing.mysql_settings(machine, shared, limit, is_pair(draft)), accounts)
     else:
         accounts = []
         settings = sizing.postgresql_settings(machine, shared, limit)
         listen = {"listen_addresses": _listen_addresses(server, is_alone(draft))}
+        restarts = (settings, listen)
     return {
         "databases": _databases(draft),
         "settings": settings,
         "restarts": _cluster_begins(draft, server)
-        if is_cluster(draft)
-        else _server_restarts(draft, {**settings, **listen, "port": str(database.port)}),
+        if is_patroni(draft)
+        else _server_restarts(draft, {**restarts[0], **restarts[1], "port": str(database.server_port or database.port)}),
         "listen_addresses": next(iter(listen.values())),
         "hba": _hba(draft) if database.engine == "postgresql" else [],
         "accounts": accounts,
         "config_dir": None if is_cluster(draft) else next((cluster["config_dir"] for cluster in candidate_clusters(draft)), None),
     }
+
+
+def _mysql(draft: Draft, host: Host, settings: Mapping[str, str], accounts: list[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The settings of one of MySQL's servers, and where it listens."""
+    resolves_none = {"skip_name_resolve": "ON"} if mysql.resolves_no_names(accounts) else {}
+    listen = {"bind_address": mysql.bind_address(listen_address(host), is_alone(draft))}
+    return {**settings, **resolves_none, **pair_settings(draft, host)}, listen
 
 
 def _cluster_begins(draft: Draft, server: Host) -> bool:

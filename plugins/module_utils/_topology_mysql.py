@@ -53,6 +53,9 @@ LONGEST_NAME = 64
 RESERVED_USERS = ("root", "mysql", "event_scheduler")
 RESERVED_DATABASES = ("mysql", "sys", "information_schema", "performance_schema")
 
+ASYNC_OPTIONS = ("connect_timeout",)
+"""Options of an address that both drivers know."""
+
 ASYNC_ARGUMENTS_MODULE = "airflow_mysql_tls"
 """A Python module of AIRFLOW_HOME/config, which Airflow looks into: its own name, so that it stands in nobody's way."""
 
@@ -85,9 +88,9 @@ def mysql_url(
     return server_url("mysql+mysqldb", user, password, host, port, name, {**query, **(further or {})})
 
 
-def mysql_async_url(user: str, password: str, host: str, port: int, name: str) -> str:
+def mysql_async_url(user: str, password: str, host: str, port: int, name: str, further: Mapping[str, str] | None = None) -> str:
     """The URL for aiomysql. It cannot say how TLS is used: see `async_connect_args`."""
-    return server_url("mysql+aiomysql", user, password, host, port, name, {"charset": CHARSET})
+    return server_url("mysql+aiomysql", user, password, host, port, name, {"charset": CHARSET, **(further or {})})
 
 
 def async_connect_args(ssl_mode: str, ssl_root_cert: str | None = None) -> str | None:

@@ -9,9 +9,10 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._topology_database import is_cluster, is_established, own_cluster, own_patroni, server_host
+from ._topology_database import is_cluster, is_established, is_pair, is_patroni, own_cluster, own_patroni, server_host
 from ._topology_model import Draft, Host
-from ._topology_urls import LOOPBACK, bracketed
+from ._topology_mysql_pair import ROLE_PORT, pair_certificates, pair_secrets
+from ._topology_urls import LOOPBACK, alternative_name, bracketed
 
 API_PORT = 8008
 ETCD_CLIENT_PORT = 2379
@@ -27,6 +28,7 @@ ETCD_DATA_DIR = "/var/lib/etcd/airflow"
 DATA_DIR = "/var/lib/postgresql/{version}/main"
 BIN_DIR = "/usr/lib/postgresql/{version}/bin"
 PROXY_UNIT = "airflow-database-proxy.service"
+PROXY_SOCKET = "/run/airflow-database-proxy/proxy.sock"
 UNITS = ("patroni.service", "etcd.service")
 
 API_USER = "patroni"
@@ -122,7 +124,7 @@ def listen_address(host: Host) -> str | None:
 def cluster_plan(draft: Draft, name: str, parameters: Mapping[str, str], hba: Sequence[Mapping[str, str]]) -> dict[str, Any] | None:
     """Everything that a member is to be, None for a host that is none."""
     database = draft.database
-    if database is None or not is_cluster(draft) or name not in draft.groups["metadata_db"]:
+    if database is None or not is_patroni(draft) or name not in draft.groups["metadata_db"]:
         return None
     host = draft.hosts[name]
     settings = cluster_settings(draft, parameters, hba)
@@ -154,7 +156,7 @@ def cluster_plan(draft: Draft, name: str, parameters: Mapping[str, str], hba: Se
 
 def cluster_admission(draft: Draft, hba: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
     """What is asked of each member, of which the leader does it, to let further hosts in; nothing without a cluster."""
-    if not is_cluster(draft):
+    if not is_patroni(draft):
         return []
     settings = {"postgresql": {"pg_hba": _hba_lines(draft, hba)}}
     return [
@@ -167,21 +169,26 @@ def proxy_plan(draft: Draft, name: str, limit: int) -> dict[str, Any] | None:
     database = draft.database
     if database is None or not is_cluster(draft) or name not in draft.airflow_hosts:
         return None
+    api_port = ROLE_PORT if is_pair(draft) else API_PORT
     return {
         "address": database.host,
         "port": database.port,
         "unit": PROXY_UNIT,
+        "socket": PROXY_SOCKET,
         "members": [
-            {"name": member.name, "address": bracketed(address_of(member)), "port": database.server_port, "api_port": API_PORT}
+            {"name": member.name, "address": bracketed(address_of(member)), "port": database.server_port, "api_port": api_port}
             for member in members(draft)
         ],
+        # What only the one answers with 200 that takes writes.
+        "asks": "/source" if is_pair(draft) else "/primary",
+        "asks_by_tls": not is_pair(draft),
         # Every one of them would be refused by the server before it is by the proxy, whose word for it nobody would understand.
         "connections": 2 * limit,
     }
 
 
 def cluster_certificates(draft: Draft, name: str) -> list[dict[str, Any]]:
-    """The certificates of a member: one for PostgreSQL and Patroni, one for etcd.
+    """The certificates of a member: one for PostgreSQL and Patroni, one for etcd; or one for MySQL.
 
     Both name every way to reach the host. etcd lets in who has one for a client, and its own gateway is a client of it too; Patroni
     asks it with its own.
@@ -189,6 +196,8 @@ def cluster_certificates(draft: Draft, name: str) -> list[dict[str, Any]]:
     if not is_cluster(draft) or name not in draft.groups["metadata_db"]:
         return []
     host = draft.hosts[name]
+    if is_pair(draft):
+        return pair_certificates(draft, host)
     names = [address_of(host), name, *LOOPBACK]
     return [
         {
@@ -200,7 +209,7 @@ def cluster_certificates(draft: Draft, name: str) -> list[dict[str, Any]]:
             "group": owner,
             "mode": "0600",
             "common_name": name[:64],
-            "subject_alt_names": list(dict.fromkeys(_alternative_name(each) for each in names)),
+            "subject_alt_names": list(dict.fromkeys(alternative_name(each) for each in names)),
             "usages": ["serverAuth", "clientAuth"],
         }
         for service, folder, owner in (("postgresql", TLS_DIR, "postgres"), ("etcd", ETCD_TLS_DIR, "etcd"))
@@ -224,14 +233,7 @@ def cluster_settings(draft: Draft, parameters: Mapping[str, str], hba: Sequence[
 
 def cluster_secrets(draft: Draft) -> tuple[str, ...]:
     """The secrets of the members among themselves."""
-    return SECRET_NAMES if is_cluster(draft) else ()
-
-
-def _alternative_name(name: str) -> str:
-    try:
-        return f"IP:{ipaddress.ip_address(name)}"
-    except ValueError:
-        return f"DNS:{name}"
+    return SECRET_NAMES if is_patroni(draft) else pair_secrets(draft)
 
 
 def network(address: str) -> str:

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from . import _topology_mysql as mysql
 from . import _topology_versions as versions
-from ._topology_database import present_mysql, server_host
-from ._topology_model import Database, Draft
+from ._topology_database import server_host
+from ._topology_model import Database, Draft, Host
 
 REPOSITORY = "airflow_metadata_db_mysql_repository"
 REPOSITORY_KEYS = ("uris", "suites", "components", "signed_by")
@@ -26,23 +27,28 @@ def _on_mysql(draft: Draft) -> Database | None:
     return database if before in (None, "sqlite", mysql.ENGINE) else None
 
 
+def _managed(draft: Draft) -> list[tuple[Host, Mapping[str, Any]]]:
+    """Each host that is to have a server, with the one of MySQL or MariaDB that it has."""
+    database = _on_mysql(draft)
+    hosts = [draft.hosts[name] for name in draft.groups["metadata_db"]] if database is not None and database.managed else []
+    return [(host, (host.info or {}).get("mysql_server") or {}) for host in hosts]
+
+
 def mysql_can_be_installed(draft: Draft) -> Iterator[str]:
     """Debian's stable releases have MariaDB under MySQL's name, and another distribution's server is not to be replaced."""
-    database, host = _on_mysql(draft), server_host(draft)
-    if database is None or not database.managed or host is None:
-        return
-    kind = present_mysql(draft).get("kind")
-    key = versions.system_key(host.facts)
-    if kind == "mariadb":
-        yield (
-            f"{host.name} has a MariaDB server, which Airflow does not support and MySQL's packages would replace: put another host into "
-            f"{draft.group('metadata_db')}, or remove MariaDB yourself."
-        )
-    elif kind is None and key in mysql.WITHOUT_SERVER and not draft.values[REPOSITORY]:
-        yield (
-            f"{host.name} has no MySQL server, and {' '.join(key or ())} has none to install: name a repository that has one by "
-            f"{REPOSITORY}, {INSTEAD}."
-        )
+    for host, server in _managed(draft):
+        kind = server.get("kind")
+        key = versions.system_key(host.facts)
+        if kind == "mariadb":
+            yield (
+                f"{host.name} has a MariaDB server, which Airflow does not support and MySQL's packages would replace: put another host "
+                f"into {draft.group('metadata_db')}, or remove MariaDB yourself."
+            )
+        elif kind is None and key in mysql.WITHOUT_SERVER and not draft.values[REPOSITORY]:
+            yield (
+                f"{host.name} has no MySQL server, and {' '.join(key or ())} has none to install: name a repository that has one by "
+                f"{REPOSITORY}, {INSTEAD}."
+            )
 
 
 def mysql_repository_is_complete(draft: Draft) -> Iterator[str]:
@@ -95,13 +101,13 @@ def mysql_is_tested(draft: Draft) -> Iterator[str]:
 
 def mysql_is_nobody_elses(draft: Draft) -> Iterator[str]:
     """Addresses, time zone, isolation and the binary log are the whole server's."""
-    database, host, server = _on_mysql(draft), server_host(draft), present_mysql(draft)
-    if database is not None and database.managed and host is not None and server.get("databases") and not server["own"]:
-        yield (
-            f"{host.name} has a MySQL server with databases of others, which would get Airflow's settings: put another host into "
-            f"{draft.group('metadata_db')}, or make role and database there yourself and name it by airflow_metadata_db_managed (false), "
-            "airflow_metadata_db_host and airflow_metadata_db_password."
-        )
+    for host, server in _managed(draft):
+        if server.get("databases") and not server["own"]:
+            yield (
+                f"{host.name} has a MySQL server with databases of others, which would get Airflow's settings: put another host into "
+                f"{draft.group('metadata_db')}, or make role and database there yourself and name it by airflow_metadata_db_managed "
+                "(false), airflow_metadata_db_host and airflow_metadata_db_password."
+            )
 
 
 RULES = (

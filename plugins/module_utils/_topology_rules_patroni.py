@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from . import _topology_mysql as mysql
 from . import _topology_versions as versions
-from ._topology_database import CLUSTER_ENGINE, ENGINE_TITLES, has_data, is_cluster, is_established, own_cluster, own_patroni
+from ._topology_database import CLUSTER_ENGINE, has_data, is_established, is_patroni, own_cluster, own_patroni
 from ._topology_model import Draft, Host, counted, listed
+from ._topology_mysql_pair import PAIR
 from ._topology_patroni import address_of, members
 
 WITH_PATRONI = ("Debian", "Ubuntu")
@@ -20,13 +22,14 @@ SMALLEST_CLUSTER = 3
 
 
 def number_of_databases(draft: Draft) -> Iterator[str]:
-    """One server, or a cluster with a majority."""
+    """One server, or a cluster with a majority, or MySQL's source and replica."""
     hosts = draft.groups["metadata_db"]
     place = f"Group {draft.group('metadata_db')} has {counted(len(hosts), 'host')} ({listed(hosts)})"
-    if len(hosts) == 2:
+    if draft.engine == mysql.ENGINE:
+        if len(hosts) > PAIR:
+            yield f"{place}, and MySQL has a single server here, or a source and a replica: keep two."
+    elif len(hosts) == 2:
         yield f"{place}: of two database servers neither has a majority when they lose each other; keep one, or make them three."
-    elif len(hosts) > 2 and draft.engine != CLUSTER_ENGINE and draft.engine in ENGINE_TITLES:
-        yield f"{place}, and a cluster of {ENGINE_TITLES[draft.engine]} servers is not supported by this release: keep one."
     elif len(hosts) > 2 and len(hosts) % 2 == 0:
         yield f"{place}: {len(hosts)} members outlive the loss of no more hosts than {len(hosts) - 1} do; take one out, or add one."
 
@@ -119,7 +122,7 @@ def rules_of_others_are_lost(draft: Draft) -> Iterator[str]:
 
 
 def _cluster(draft: Draft) -> list[Host]:
-    return members(draft) if is_cluster(draft) else []
+    return members(draft) if is_patroni(draft) else []
 
 
 def _version(host: Host) -> str | None:

@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator
 
 from ._topology_celery import SENTINEL_PORT
-from ._topology_database import is_cluster
+from ._topology_database import is_cluster, is_pair
 from ._topology_model import Draft
+from ._topology_mysql_pair import PORTS as PAIR_PORTS
 from ._topology_patroni import PORTS as CLUSTER_PORTS
 from ._topology_settings import folders
 from ._topology_stages import number_setting, setting
@@ -97,7 +98,7 @@ def _listeners(draft: Draft, host: str) -> Iterator[tuple[int, str]]:
     if host in draft.placement["triggerer"]:
         yield number_setting(draft.settings, "logging", "trigger_log_server_port", 8794), "[logging] trigger_log_server_port"
     if is_cluster(draft) and host in draft.groups["metadata_db"]:
-        yield from CLUSTER_PORTS.items()
+        yield from (PAIR_PORTS if is_pair(draft) else CLUSTER_PORTS).items()
 
 
 def has_scheduler_page(draft: Draft) -> bool:

@@ -15,8 +15,9 @@ from typing import Protocol
 from ._broker_options import transport_options
 from ._topology_api import uses_api
 from ._topology_celery import broker_url, redis_results_url
-from ._topology_database import own_patroni
+from ._topology_database import own_mysql, own_patroni
 from ._topology_model import Draft, Host
+from ._topology_mysql_pair import SECRET, SETTINGS_FILE
 from ._topology_patroni import CONFIGURATION, SECRET_NAMES, cluster_secrets
 from ._topology_sentinel import SECRET_NAMES as SENTINEL_SECRET_NAMES
 from ._topology_urls import parse_broker_url, parse_server_url
@@ -57,6 +58,11 @@ def fernet_key() -> str:
 def password() -> str:
     """A new password for a server, which no person types."""
     return secrets.token_urlsafe(32)
+
+
+def replication_password() -> str:
+    """One of 32 characters, which is what MySQL takes at most of a replica."""
+    return secrets.token_urlsafe(24)
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ SECRETS = {
         Secret("flower_password", "airflow_flower_password", lambda: secrets.token_urlsafe(18)),
         Secret("api_password", "airflow_api_password", password),
         Secret("admin_password", "airflow_admin_password", lambda: secrets.token_urlsafe(18)),
-        *(Secret(name, "", password) for name in (*SECRET_NAMES, *SENTINEL_SECRET_NAMES)),
+        *(Secret(name, "", replication_password if name == SECRET else password) for name in (*SECRET_NAMES, *SENTINEL_SECRET_NAMES)),
     )
 }
 
@@ -143,9 +149,10 @@ def needed_secrets(draft: Draft) -> Iterator[Secret]:
 def _secret_on_hosts(draft: Draft, secret: Secret) -> Iterator[tuple[str, str]]:
     """(place, value) for each host that has the secret."""
     for host in draft.hosts.values():
-        kept = ((own_patroni(host) or {}).get("passwords") or {}).get(secret.name)
-        if kept:
-            yield f"{CONFIGURATION} on {host.name}", kept
+        for place, found in ((CONFIGURATION, own_patroni(host) or {}), (SETTINGS_FILE, own_mysql(host))):
+            kept = (found.get("passwords") or {}).get(secret.name)
+            if kept:
+                yield f"{place} on {host.name}", kept
         for daemon, environment in ((host.installation or {}).get("environment") or {}).items():
             value = _from_environment(environment, secret)
             if value:

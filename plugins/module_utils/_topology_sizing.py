@@ -94,10 +94,10 @@ def buffer_pool_mb(machine: Machine, shared: bool) -> int:
     return max(128, min(MOST_BUFFER_POOL_MB, share // 128 * 128))
 
 
-def mysql_settings(machine: Machine, shared: bool, max_connections: int) -> dict[str, str]:
+def mysql_settings(machine: Machine, shared: bool, max_connections: int, in_pair: bool = False) -> dict[str, str]:
     """Settings of a MySQL server for its host, and those that Airflow wants of every one. A name without a value is a switch.
 
-    What not every version knows is marked as `loose`. There is no replica, so there is no binary log, which would grow without end.
+    What not every version knows is marked as `loose`. Without a replica there is no binary log, which would grow without end.
     """
     pool = buffer_pool_mb(machine, shared)
     return {
@@ -110,7 +110,7 @@ def mysql_settings(machine: Machine, shared: bool, max_connections: int) -> dict
         "explicit_defaults_for_timestamp": "ON",
         "default_time_zone": "+00:00",
         "transaction_isolation": "READ-COMMITTED",
-        "skip_log_bin": "",
+        **({} if in_pair else {"skip_log_bin": ""}),
         "loose_mysqlx": "OFF",
     }
 

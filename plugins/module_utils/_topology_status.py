@@ -14,10 +14,11 @@ from typing import Any
 from ._topology_celery import default_queue, most_tasks
 from ._topology_daemons import BROKER_UNITS, daemon_asked, unit_name
 from ._topology_dags import comes_as_revision, has_unmanaged_dags
-from ._topology_database import is_cluster
+from ._topology_database import is_cluster, is_pair, is_patroni
 from ._topology_load_balancer import PROBE_UNIT, has_probe
 from ._topology_model import CONTROL_DAEMONS, DAEMONS, SERVICES, Draft
-from ._topology_patroni import API_PORT, ETCD_CLIENT_PORT, ETCD_TLS_DIR, PROXY_UNIT, TLS_DIR, UNITS, address_of
+from ._topology_mysql_pair import ROLE_UNIT, role_url
+from ._topology_patroni import API_PORT, ETCD_CLIENT_PORT, ETCD_TLS_DIR, PROXY_SOCKET, PROXY_UNIT, TLS_DIR, UNITS, address_of
 from ._topology_sentinel import SENTINEL_UNITS, sentinel_place
 from ._topology_settings import CONFIG_DIR, folders
 from ._topology_urls import bracketed
@@ -114,10 +115,12 @@ def _servers(draft: Draft, name: str) -> list[dict[str, Any]]:
     database, broker, balancer = draft.database, draft.broker, draft.load_balancer
     found: list[tuple[str, str, tuple[str, ...]]] = []
     if database is not None and database.managed and name in draft.groups["metadata_db"]:
-        if is_cluster(draft):
+        if is_patroni(draft):
             found += [(unit.partition(".")[0], "metadata_db", (unit,)) for unit in UNITS]
         else:
             found.append((database.engine, "metadata_db", DATABASE_UNITS[database.engine]))
+        if is_pair(draft):
+            found.append(("database's role", "metadata_db", (ROLE_UNIT,)))
     if is_cluster(draft) and name in draft.airflow_hosts:
         found.append(("way to the database", "proxy", (PROXY_UNIT,)))
     if broker is not None and broker.managed and name in draft.groups["broker"]:
@@ -140,7 +143,7 @@ def _probes(draft: Draft, name: str) -> dict[str, Any]:
     controls = [daemon for daemon in CONTROL_DAEMONS if name in draft.placement[daemon]]
     workers = [daemon["node"] for daemon in _daemons(draft, name) if daemon["component"] == "worker"]
     schedules = "scheduler" in controls and broker is not None
-    in_cluster = database is not None and is_cluster(draft) and name in draft.groups["metadata_db"]
+    in_cluster = database is not None and is_patroni(draft) and name in draft.groups["metadata_db"]
     address = bracketed(address_of(host))
     return {
         "database_files": [f"{CONFIG_DIR}/{daemon}.env" for daemon in controls],
@@ -152,6 +155,8 @@ def _probes(draft: Draft, name: str) -> dict[str, Any]:
         "patroni_authority": f"{TLS_DIR}/ca.crt" if in_cluster else None,
         "etcd_url": f"https://{address}:{ETCD_CLIENT_PORT}" if in_cluster else None,
         "etcd_tls": ETCD_TLS_DIR if in_cluster else None,
+        "pair_url": role_url(host) if is_pair(draft) and name in draft.groups["metadata_db"] else None,
+        "proxy_socket": PROXY_SOCKET if is_pair(draft) and name in draft.airflow_hosts else None,
         "rabbitmq_vhost": broker.vhost
         if broker and broker.managed and broker.engine == "rabbitmq" and name in draft.groups["broker"]
         else None,

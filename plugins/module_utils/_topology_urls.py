@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -152,3 +153,11 @@ def split_web_url(url: str) -> SplitResult | None:
 def web_url(host: str, port: int) -> str:
     """The address of a web page."""
     return f"http://{bracketed(host)}" + ("" if port == WEB_PORT else f":{port}")
+
+
+def alternative_name(name: str) -> str:
+    """A host's name or address as a certificate has it."""
+    try:
+        return f"IP:{ipaddress.ip_address(name)}"
+    except ValueError:
+        return f"DNS:{name}"

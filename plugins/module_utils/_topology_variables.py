@@ -73,6 +73,7 @@ VARIABLES = {
         Variable("airflow_load_balancer_engine"),
         Variable("airflow_load_balancer_port", "int"),
         Variable("airflow_longest_task_seconds", "int"),
+        Variable("airflow_metadata_db_clone_anew"),
         Variable("airflow_metadata_db_engine"),
         Variable("airflow_metadata_db_host"),
         Variable("airflow_metadata_db_managed", "bool"),

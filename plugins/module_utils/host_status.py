@@ -55,6 +55,7 @@ SENTINEL_SETTINGS = "/etc/*/airflow-sentinel.conf"
 SENTINEL_LOGIN = re.compile(r"^sentinel sentinel-(user|pass) (\S+)$", re.MULTILINE)
 HAPROXY_SOCKET = "/run/haproxy/admin.sock"
 HAPROXY_BACKEND = "airflow_webserver"
+PROXY_BACKEND = "database"
 NGINX_SERVERS = "/etc/airflow-load-balancer/servers.json"
 NGINX_STATE = "/var/lib/airflow-load-balancer"
 QUEUE_TYPES = ("quorum", "classic", "stream")
@@ -282,6 +283,22 @@ def patroni(url: str, authority: str) -> dict[str, Any]:
     }
 
 
+def pair(url: str) -> dict[str, Any]:
+    """What this host's MySQL server says of itself, where it is one of two."""
+    found = ask(url, None)
+    if found.get("failure"):
+        raise StatusError(f"MySQL does not answer ({one_line(found['failure'])})")
+    return {
+        "role": "source" if found.get("writable") else "replica" if found.get("follows") else "closed",
+        "follows": found.get("follows"),
+        "receives": bool(found.get("receives")),
+        "applies": bool(found.get("applies")),
+        "error": found.get("error"),
+        "confirms": bool(found.get("confirms")),
+        "lag": round(found["lag"], 1) if found.get("lag") is not None else None,
+    }
+
+
 def etcd(url: str, tls: str) -> dict[str, Any]:
     """The member's health, the leader, and the size of what it holds."""
     login = {"client_cert": f"{tls}/server.crt", "client_key": f"{tls}/server.key"}
@@ -299,7 +316,7 @@ def etcd(url: str, tls: str) -> dict[str, Any]:
     }
 
 
-def ask(url: str, authority: str, **further: Any) -> dict[str, Any]:
+def ask(url: str, authority: str | None, **further: Any) -> dict[str, Any]:
     """A page of JSON. A server that is not well says so with another status, and is read all the same. Raises StatusError."""
     try:
         answer = open_url(url, timeout=ANSWER_SECONDS, use_proxy=False, use_netrc=False, ca_path=authority, **further)
@@ -412,6 +429,15 @@ def haproxy_servers(table: str) -> dict[str, str]:
             word = str(row.get("status") or "").upper()
             found[str(row["svname"])] = "drained" if word.startswith(("DRAIN", "MAINT")) else "in" if word.startswith("UP") else "out"
     return found
+
+
+def database_ways(path: str) -> dict[str, dict[str, Any]]:
+    """The members of the database as the proxy of this host sees them: whether each leads, and for how many seconds so."""
+    return {
+        str(row["svname"]): {"up": str(row.get("status") or "").upper().startswith("UP"), "age": number(str(row.get("lastchg") or "")) or 0}
+        for row in csv.DictReader(io.StringIO(haproxy_table(path).lstrip("# ")))
+        if row.get("pxname") == PROXY_BACKEND and row.get("svname") not in ("FRONTEND", "BACKEND")
+    }
 
 
 def nginx_servers(settings: str = NGINX_SERVERS, state: str = NGINX_STATE) -> dict[str, str]:

@@ -20,6 +20,7 @@ from . import _topology_rules_hosts as host_rules
 from . import _topology_rules_limit as limit_rules
 from . import _topology_rules_load_balancer as load_balancer_rules
 from . import _topology_rules_mysql as mysql_rules
+from . import _topology_rules_mysql_pair as pair_rules
 from . import _topology_rules_objects as object_rules
 from . import _topology_rules_patroni as cluster_rules
 from . import _topology_rules_values as value_rules
@@ -44,6 +45,7 @@ PARTS = (
     database_rules,
     cluster_rules,
     mysql_rules,
+    pair_rules,
     celery_rules,
     value_rules,
     dag_rules,

@@ -86,6 +86,12 @@ options:
   etcd_tls:
     description: A folder with C(ca.crt), C(server.crt) and C(server.key), with which etcd is asked.
     type: path
+  pair_url:
+    description: Where this host tells whether its MySQL server is the source or the replica of two.
+    type: str
+  proxy_socket:
+    description: The socket of the proxy by which daemons of this host reach a database with several members.
+    type: path
   rabbitmq_vhost:
     description: The virtual host of the queues, where this host has a node of RabbitMQ.
     type: str
@@ -158,6 +164,12 @@ status:
       type: dict
     etcd:
       description: Health of the member, and whether it leads.
+      type: dict
+    pair:
+      description: Whether the MySQL server is the source or the replica of two, and how it follows.
+      type: dict
+    ways:
+      description: The members of the database as the proxy of this host sees them, with the seconds for which that has been so.
       type: dict
     rabbitmq:
       description: Nodes as this one sees them, and the queues with their members.
@@ -256,6 +268,8 @@ class Look:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         self.part("pages", lambda: {name: host_status.page(opener, url) for name, url in wanted["pages"].items()})
         self.part("patroni", lambda: self._patroni() if wanted["patroni_url"] else None)
+        self.part("pair", lambda: host_status.pair(wanted["pair_url"]) if wanted["pair_url"] else None)
+        self.part("ways", lambda: host_status.database_ways(wanted["proxy_socket"]) if wanted["proxy_socket"] else None)
         self.part("etcd", lambda: host_status.etcd(wanted["etcd_url"], wanted["etcd_tls"]) if wanted["etcd_url"] else None)
 
     def _patroni(self) -> dict[str, Any]:
@@ -332,6 +346,8 @@ def main() -> None:
             "patroni_authority": {"type": "path"},
             "etcd_url": {"type": "str"},
             "etcd_tls": {"type": "path"},
+            "pair_url": {"type": "str"},
+            "proxy_socket": {"type": "path"},
             "rabbitmq_vhost": {"type": "str"},
             "redis": {"type": "dict"},
             "load_balancer": {"choices": ["nginx", "haproxy"]},

@@ -52,7 +52,7 @@ def writes(installation: Installation) -> Iterator[Writes]:
     host = installation.host
     encoded = base64.b64encode((hosts.ON_HOST / "writer.py").read_bytes()).decode()
     hosts.run(host, "sh", "-c", f'echo "$1" | base64 -d > {SCRIPT}', "sh", encoded)
-    address = installation.database_setting().replace("postgresql+psycopg2://", "postgresql://")
+    address = installation.database_setting()
     hosts.run(host, "sh", "-c", f"rm -f {NOTES}; touch {NOTES}")
     # The address holds a password: the unit gets it from a file that only root reads.
     hosts.run(host, "sh", "-c", f'umask 077; printf "ADDRESS=%s\\n" "$1" > {SCRIPT}.env', "sh", address)

@@ -12,29 +12,49 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
-import psycopg2
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
 PAUSE_SECONDS = 0.05
-STATEMENT_MILLISECONDS = 5000
 TABLE = "CREATE TABLE IF NOT EXISTS updraft_writes (number bigint PRIMARY KEY)"
+PATIENCE = {
+    "postgresql": {"connect_timeout": 5, "options": "-c statement_timeout=5000"},
+    # Commits may wait ten seconds for a replica that is lost.
+    "mysql": {"connect_timeout": 5, "read_timeout": 15, "write_timeout": 15},
+}
 
 
-def connect(address: str) -> Any:
-    """A connection that does not wait for ever."""
-    connection = psycopg2.connect(address, connect_timeout=5, options=f"-c statement_timeout={STATEMENT_MILLISECONDS}")
-    connection.autocommit = True
-    return connection
+class Database:
+    """A database by its address, with connections that do not wait for ever."""
+
+    def __init__(self, address: str) -> None:
+        kind = address.partition(":")[0].partition("+")[0]
+        self.engine = create_engine(address, poolclass=NullPool, connect_args=PATIENCE[kind])
+        self.error: Any = self.engine.dialect.dbapi.Error
+
+    def connect(self) -> Any:
+        """A connection that commits each statement."""
+        pooled = self.engine.raw_connection()
+        # The pool would close it as soon as nobody holds what is around it.
+        connection: Any = pooled.driver_connection
+        pooled.detach()
+        if callable(connection.autocommit):
+            connection.autocommit(True)
+        else:
+            connection.autocommit = True
+        return connection
 
 
-def remove(address: str) -> None:
+def remove(database: Database) -> None:
     """Leave nothing behind."""
-    with connect(address).cursor() as cursor:
+    with database.connect().cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS updraft_writes")
 
 
-def write(address: str, notes: str) -> None:
+def write(database: Database, notes: str) -> None:
     """Write for ever."""
     connection: Any = None
     number = 0
@@ -42,20 +62,23 @@ def write(address: str, notes: str) -> None:
         while True:
             number += 1
             try:
-                connection = connection or connect(address)
+                connection = connection or database.connect()
                 with connection.cursor() as cursor:
                     if number == 1:
                         cursor.execute(TABLE)
                     cursor.execute("INSERT INTO updraft_writes VALUES (%s)", [number])
                 stream.write(f"{number} {time.time():.3f}\n")
-            except psycopg2.Error:
+            except Exception as error:
+                if not isinstance(getattr(error, "orig", error), database.error):
+                    raise
                 if connection is not None:
-                    connection.close()
+                    with suppress(database.error):
+                        connection.close()
                 connection = None
             time.sleep(PAUSE_SECONDS)
 
 
 if len(sys.argv) > 1:
-    write(os.environ["ADDRESS"], sys.argv[1])
+    write(Database(os.environ["ADDRESS"]), sys.argv[1])
 else:
-    remove(os.environ["ADDRESS"])
+    remove(Database(os.environ["ADDRESS"]))

@@ -272,7 +272,7 @@ CASES = {
             airflow_metadata_db_engine="mysql",
             airflow_metadata_db_mysql_repository={key: "x" for key in ("uris", "suites", "components", "signed_by")},
         ),
-        "Group airflow_metadata_db has 3 hosts (db1, db2, db3), and a cluster of MySQL servers is not supported by this release: keep one.",
+        "Group airflow_metadata_db has 3 hosts (db1, db2, db3), and MySQL has a single server here, or a source and a replica: keep two.",
     ),
     "another distribution": (
         cluster(
