@@ -15,7 +15,7 @@ from html import escape
 from typing import Any
 
 from ansible_collections.updraft.airflow.plugins.module_utils._topology_model import counted
-from ansible_collections.updraft.airflow.plugins.plugin_utils._status_words import TITLES, size
+from ansible_collections.updraft.airflow.plugins.plugin_utils._status_words import TITLES, size, span
 
 MARGIN, PADDING, GAP = 14, 12, 14
 BAND_GAP = 44
@@ -54,6 +54,10 @@ def kind_of(state: str) -> str:
     """The sign of a state."""
     kind = KINDS.get(state, state)
     return kind if kind in SIGNS else "unknown"
+
+
+WORKING_MEMBERS = ("running", "streaming", "in sync", "alone", "follows")
+"""States in which a member of a database does what it is there for."""
 
 
 @dataclass
@@ -272,15 +276,17 @@ def _database_boxes(report: Mapping[str, Any]) -> list[Box]:
 
 
 def _member_box(host: Mapping[str, Any], member: Mapping[str, Any], amount: str) -> Box:
-    works = member["state"] in ("running", "streaming") and host["state"] != "unreachable"
+    works = member["state"] in WORKING_MEMBERS and host["state"] != "unreachable"
+    leads = member["role"] in ("leader", "source")
     role = (member["role"] or "role not known").replace("_", " ")
-    detail = amount if member["role"] == "leader" else "" if member["lag"] is None else f"lag {size(member['lag'])}"
+    lag = size(member["lag"]) or span(member["lag_seconds"])
+    detail = amount if leads else f"lag {lag}" if lag else ""
     state = "healthy" if works else "unknown" if member["state"] is None else "unhealthy"
-    title = f"PostgreSQL is {member['state'] or 'not known'}, timeline {member['timeline'] or 'not known'}"
+    title = f"The database is {member['state'] or 'not known'}" + (f", timeline {member['timeline']}" if member["timeline"] else "")
     rows = [Row(state, role[0].upper() + role[1:], detail if works else member["state"] or "", title, detail.removeprefix("lag "))]
     for server in _servers(host, "metadata_db"):
         rows.append(_server_row(server, "leads" if server["name"] == "etcd" and member["etcd"] == "leads" else ""))
-    kind = "leader" if member["role"] == "leader" and works else "replica"
+    kind = "leader" if leads and works else "replica"
     return Box(host["name"], rows or _left_out(host, "metadata_db"), host["state"] != "unreachable", kind, works)
 
 

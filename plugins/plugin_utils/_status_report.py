@@ -29,6 +29,7 @@ LAG_BYTES = 16 * 1024**2
 
 FAILING, PROBLEM, NOTICE = "failing", "problem", "notice"
 VERDICTS = {FAILING: "failing", PROBLEM: "degraded", NOTICE: "healthy"}
+LAG_SECONDS = 10
 GOOD_MEMBERS = ("running", "streaming")
 NEEDED = ("webserver", "scheduler", "dag_processor", "triggerer", "worker")
 """Daemons without which Airflow does not do its work: one of each has to be well."""
@@ -362,6 +363,8 @@ def _database_cluster(report: Report) -> dict[str, Any] | None:
     if not report.installation["database"]["is_cluster"]:
         return None
     hosts = [look for look in report.looks if "metadata_db" in look.parts]
+    if report.installation["database"]["engine"] == "mysql":
+        return database_pair(report, hosts)
     views = dict((look.name, view) for look, view in report.found("patroni"))
     stores = dict((look.name, view) for look, view in report.found("etcd"))
     listed_members = next((view["members"] for view in views.values() if any(each["role"] == "leader" for each in view["members"])), None)
@@ -386,6 +389,7 @@ def _member(
         "state": member["state"] if member else None,
         "timeline": member["timeline"] if member else None,
         "lag": member["lag"] if member else None,
+        "lag_seconds": None,
         "answers": view is not None,
         "version": view["version"] if view else None,
         "etcd": "leads" if store and store["leads"] else "healthy" if store and store["is_healthy"] else "unhealthy" if store else None,
@@ -441,6 +445,61 @@ def _judge_stores(report: Report, hosts: Sequence[Look], stores: Mapping[str, Ma
     unseen = sum(look.state != "read" for look in hosts)
     if 2 * (healthy + unseen) <= len(hosts):
         report.tell(FAILING, f"etcd has no majority: {healthy} of {len(hosts)} members are healthy", part="metadata_db")
+
+
+def database_pair(report: Report, hosts: Sequence[Look]) -> dict[str, Any]:
+    """MySQL's source and its replica."""
+    views = dict((look.name, view) for look, view in report.found("pair"))
+    sources = [name for name, view in views.items() if view["role"] == "source"]
+    source = sources[0] if len(sources) == 1 else None
+    _judge_pair(report, hosts, views, sources)
+    return {
+        "leader": source,
+        "timeline": None,
+        "is_paused": False,
+        "members": [
+            {
+                "name": look.name,
+                "role": view["role"] if view else None,
+                "state": _pair_state(view) if view else None,
+                "timeline": None,
+                "lag": None,
+                "lag_seconds": view["lag"] if view and view["role"] == "replica" else None,
+                "answers": view is not None,
+                "version": None,
+                "etcd": None,
+                "etcd_version": None,
+                "etcd_bytes": None,
+            }
+            for look, view in ((look, views.get(look.name)) for look in hosts)
+        ],
+    }
+
+
+def _pair_state(view: Mapping[str, Any]) -> str:
+    if view["role"] == "source":
+        return "in sync" if view["confirms"] else "alone"
+    return "follows" if view["receives"] and view["applies"] else "does not follow"
+
+
+def _judge_pair(report: Report, hosts: Sequence[Look], views: Mapping[str, Mapping[str, Any]], sources: Sequence[str]) -> None:
+    part = "metadata_db"
+    for name, reason in report.failures("pair").items():
+        report.tell(PROBLEM, f"its MySQL server does not tell what it is ({reason})", name, part)
+    if len(sources) > 1:
+        report.tell(FAILING, f"Two MySQL servers take writes ({listed(sources)}), so their data are not the same any more", part=part)
+    elif views and not sources:
+        report.tell(FAILING, "No MySQL server takes writes: updraft.airflow.promote_replica lets the replica take over", part=part)
+    for name, view in views.items():
+        if view["role"] == "closed":
+            report.tell(PROBLEM, "its MySQL server neither takes writes nor follows: updraft.airflow.site makes it the replica", name, part)
+        elif view["role"] == "replica" and not (view["receives"] and view["applies"]):
+            why = f" ({view['error']})" if view["error"] else ""
+            report.tell(PROBLEM, f"its MySQL server does not follow the source{why}", name, part)
+        elif view["role"] == "replica" and (view["lag"] or 0) > LAG_SECONDS:
+            report.tell(PROBLEM, f"its MySQL server is {span(view['lag'])} behind the source", name, part)
+        elif view["role"] == "source" and not view["confirms"] and len(hosts) > 1:
+            report.tell(PROBLEM, "its MySQL server goes on alone: the replica does not have what is written now", name, part)
 
 
 # Broker.

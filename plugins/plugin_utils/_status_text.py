@@ -125,8 +125,8 @@ def member_rows(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
             (member["role"] or "").replace("_", " "),
             member["state"] or "no answer",
             str(member["timeline"] or ""),
-            size(member["lag"]),
-            member["etcd"] or "no answer",
+            size(member["lag"]) or span(member["lag_seconds"]),
+            member["etcd"] or ("" if report["installation"]["database"]["engine"] == "mysql" else "no answer"),
         )
         for member in (report["database_cluster"] or {"members": []})["members"]
     ]
