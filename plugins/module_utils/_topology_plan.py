@@ -30,6 +30,7 @@ from ._topology_handover import handover_plan
 from ._topology_load_balancer import PROBE_UNIT, has_probe, load_balancer_plan
 from ._topology_locks import environment_digest, lock_files, locked_names, package_name
 from ._topology_model import CONTROL_DAEMONS, Draft, Host
+from ._topology_mysql_pair import OPEN_UNIT, ROLE_UNIT
 from ._topology_objects import objects_plan
 from ._topology_patroni import PROXY_UNIT, cluster_certificates
 from ._topology_python_modules import python_modules
@@ -122,7 +123,8 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
 def _further_units(draft: Draft, name: str, database: Mapping[str, Any] | None) -> list[str]:
     """Units of this collection that are no daemons of Airflow."""
     probe = [PROBE_UNIT] if has_probe(draft, name) else []
-    return [*([PROXY_UNIT] if database and database["proxy"] else []), *probe]
+    pair = [ROLE_UNIT, OPEN_UNIT] if database and database["pair"] else []
+    return [*([PROXY_UNIT] if database and database["proxy"] else []), *pair, *probe]
 
 
 def _peers(draft: Draft, name: str) -> list[dict[str, str | None]]:

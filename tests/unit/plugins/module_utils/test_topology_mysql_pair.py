@@ -155,6 +155,13 @@ def test_data_are_thrown_away_for_one_server_only() -> None:
     assert [plan(asked, name)["database"]["pair"]["clone_anew"] for name in ("db1", "db2")] == [False, True]
 
 
+def test_the_units_of_the_two_do_not_leave() -> None:
+    units = ["airflow-database-open.service", "airflow-database-role.service"]
+    there = {name: server(name, member) for name, member in (("db1", SOURCE), ("db2", REPLICA))}
+    inputs = in_service(*(Host(name, VARIABLES, each.facts, {**(each.info or {}), "units": units}) for name, each in there.items()))
+    assert plan(inputs, "db1")["handover"] is None
+
+
 def test_tasks_of_3_outlast_a_promotion() -> None:
     assert plan(pair(), "web")["settings"]["workers"]["execution_api_retries"] == "30"
 
