@@ -134,6 +134,11 @@ test-grown: tools ## Run the scenario of one host that becomes a cluster
 	tests/tools/prepare-molecule
 	python tests/tools/lanes.py 1 cluster_grown
 
+test-tls: tools ## Run the scenario in which every connection is encrypted, and its certificates are replaced while tasks run
+	@echo "== Molecule"
+	tests/tools/prepare-molecule
+	python tests/tools/lanes.py 1 tls
+
 test-faults: tools ## Let everything in a cluster fail, one thing at a time, and write docs/faults.md
 	@echo "== Molecule"
 	tests/tools/prepare-molecule

@@ -17,7 +17,8 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.updraft.airflow.plugins.module_utils._credentials import CredentialsFolder
 from ansible_collections.updraft.airflow.plugins.module_utils._failure import unforeseen
-from ansible_collections.updraft.airflow.plugins.module_utils._topology_model import COMPONENTS
+from ansible_collections.updraft.airflow.plugins.module_utils._topology_model import COMPONENTS, TLS_GIVEN, GivenCertificate
+from ansible_collections.updraft.airflow.plugins.module_utils._topology_tls import GIVEN_VARIABLES
 from ansible_collections.updraft.airflow.plugins.module_utils.topology import (
     Host,
     Inputs,
@@ -26,6 +27,7 @@ from ansible_collections.updraft.airflow.plugins.module_utils.topology import (
     compile_topology,
     survey_topology,
 )
+from ansible_collections.updraft.airflow.plugins.plugin_utils.given_certificates import read_given
 
 ROLES = os.path.normpath(os.path.join(os.path.dirname(__file__), "..", "..", "roles"))
 PREFIX = "airflow_"
@@ -119,7 +121,13 @@ class ActionModule(ActionBase):
             hosts[name] = self._host(name, {**under, **variables}, hostvars[name].get("ansible_facts", {}), found)
         limited = [name for name in hosts if name not in others] if others else None
         dags = (task_vars.get(DAG_SOURCE) or {}).get("dags")
-        return Inputs(hosts, groups, os.path.join(ROLES, "common", "files"), known_names(), dags, limited)
+        given = {name: self._given(host.variables) for name, host in hosts.items() if host.variables.get("airflow_tls") == TLS_GIVEN}
+        return Inputs(hosts, groups, os.path.join(ROLES, "common", "files"), known_names(), dags, limited, given)
+
+    def _given(self, variables: Mapping[str, Any]) -> GivenCertificate:
+        """What the files of a host's certificate say; Ansible Vault may have encrypted the key."""
+        files = {name: str(variables[name]) for name in GIVEN_VARIABLES.values() if variables.get(name)}
+        return read_given(files, self._loader.get_text_file_contents)
 
     @staticmethod
     def _host(name: str, variables: Mapping[str, Any], facts: Mapping[str, Any], found: Mapping[str, Any]) -> Host:

@@ -16,12 +16,19 @@ from ansible.errors import AnsibleFilterError
 # Ansible takes every file in an inventory folder for an inventory, but for those that end so.
 SUFFIX = ".txt"
 AUTHORITY = "ca.crt" + SUFFIX
+NEXT_AUTHORITY = "ca-next.crt" + SUFFIX
+FORMER_AUTHORITY = "ca-former.crt" + SUFFIX
+"""While one authority takes another's place both are trusted, first the one that is to come and then the one that was."""
+
 RENEWAL = timedelta(days=30)
 """A certificate is issued anew when it has less time left than this."""
 
 
-def due_certificates(certificates: Sequence[Mapping[str, Any]], folder: str, host: str) -> list[dict[str, Any]]:
-    """Those without a file, of another authority, for other names or uses, or with little time left."""
+def due_certificates(certificates: Sequence[Mapping[str, Any]], folder: str, host: str, renew: bool = False) -> list[dict[str, Any]]:
+    """Those without a file, of another authority, for other names or uses, or with little time left; with `renew` all of them.
+
+    What the user gives is nobody's to issue, and without a key there is only the authority to be made.
+    """
     try:
         # ansible-core needs it too, so the controller has it.
         from cryptography import x509
@@ -31,25 +38,56 @@ def due_certificates(certificates: Sequence[Mapping[str, Any]], folder: str, hos
     return [
         dict(certificate)
         for certificate in certificates
-        if authority is None
-        or not os.path.exists(f"{base_name(folder, host, certificate['name'])}.key{SUFFIX}")
-        or not _is_good(x509, _load(x509, f"{base_name(folder, host, certificate['name'])}.crt{SUFFIX}"), authority, certificate)
+        if certificate.get("given") is None and _is_due(x509, certificate, authority, folder, host, renew)
     ]
 
 
-def certificate_files(certificates: Sequence[Mapping[str, Any]], folder: str, host: str) -> list[dict[str, Any]]:
-    """Entries for airflow_files: what a host gets of its certificates, with the folders. The keys' content is given apart."""
+def _is_due(x509: Any, certificate: Mapping[str, Any], authority: Any, folder: str, host: str, renew: bool) -> bool:
+    if authority is None or not certificate["key"]:
+        return authority is None
+    return (
+        renew
+        or not os.path.exists(f"{base_name(folder, host, certificate['name'])}.key{SUFFIX}")
+        or not _is_good(x509, _load(x509, f"{base_name(folder, host, certificate['name'])}.crt{SUFFIX}"), authority, certificate)
+    )
+
+
+def certificate_files(certificates: Sequence[Mapping[str, Any]], folder: str, host: str, owner: str = "") -> list[dict[str, Any]]:
+    """Entries for airflow_files: what a host gets of its certificates, with the folders. The keys' content is given apart.
+
+    A key that names no owner gets the one given here.
+    """
     entries: list[dict[str, Any]] = []
     for certificate in certificates:
-        place = os.path.dirname(certificate["key"])
         public = {"owner": "root", "group": "root", "mode": "0644"}
-        entries += [{**public, "path": path, "state": "directory", "mode": "0755"} for path in (os.path.dirname(place), place)]
-        entries += [
-            {**public, "path": certificate["authority"], "content": _text(os.path.join(folder, AUTHORITY))},
-            {**public, "path": certificate["certificate"], "content": _text(f"{base_name(folder, host, certificate['name'])}.crt{SUFFIX}")},
-            {"path": certificate["key"], **{name: certificate[name] for name in ("owner", "group", "mode")}},
-        ]
-    return entries
+        place = os.path.dirname(certificate["key"] or certificate["authority"])
+        folders = [os.path.dirname(place), place] if certificate["key"] else [place]
+        entries += [{**public, "path": path, "state": "directory", "mode": "0755"} for path in folders]
+        entries.append({**public, "path": certificate["authority"], "content": authorities(folder, certificate.get("given"))})
+        if certificate["key"]:
+            given = certificate.get("given") or {}
+            source = given.get("certificate") or f"{base_name(folder, host, certificate['name'])}.crt{SUFFIX}"
+            entries.append({**public, "path": certificate["certificate"], "content": _text(source)})
+            users = {name: certificate[name] or owner for name in ("owner", "group")}
+            entries.append({"path": certificate["key"], "mode": certificate["mode"], **users})
+    return [entry for place, entry in enumerate(entries) if entry not in entries[:place]]
+
+
+def certificate_keys(certificates: Sequence[Mapping[str, Any]], folder: str, host: str) -> dict[str, str]:
+    """The file on the controller that holds each key, by the key's path on the host."""
+    return {
+        certificate["key"]: (certificate.get("given") or {}).get("key") or f"{base_name(folder, host, certificate['name'])}.key{SUFFIX}"
+        for certificate in certificates
+        if certificate["key"]
+    }
+
+
+def authorities(folder: str, given: Mapping[str, Any] | None = None) -> str:
+    """Everybody who is trusted: the authority, and while it changes the next or the former one; or the user's own file."""
+    if given is not None:
+        return _text(given["authority"])
+    others = [os.path.join(folder, name) for name in (NEXT_AUTHORITY, FORMER_AUTHORITY)]
+    return "".join(_text(path) for path in (os.path.join(folder, AUTHORITY), *others) if path not in others or os.path.exists(path))
 
 
 def _text(path: str) -> str:
@@ -109,4 +147,9 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Filters by name."""
-        return {"certificate_files": certificate_files, "due_certificates": due_certificates}
+        return {
+            "authorities": authorities,
+            "certificate_files": certificate_files,
+            "certificate_keys": certificate_keys,
+            "due_certificates": due_certificates,
+        }

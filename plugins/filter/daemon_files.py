@@ -46,7 +46,9 @@ def daemon_secrets(plan: Mapping[str, Any]) -> dict[str, str]:
 
 def daemon_reads(plan: Mapping[str, Any]) -> dict[str, list[str]]:
     """The paths that each unit alone reads."""
-    return {f"{daemon['unit']}.service": [unit_path(daemon), environment_path(plan, daemon)] for daemon in plan["daemons"]}
+    return {
+        f"{daemon['unit']}.service": [unit_path(daemon), environment_path(plan, daemon), *daemon["reads"]] for daemon in plan["daemons"]
+    }
 
 
 def component_files(plan: Mapping[str, Any], component: str) -> list[dict[str, str]]:

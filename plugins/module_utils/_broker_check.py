@@ -17,14 +17,15 @@ class BrokerError(Exception):
     """A broker that cannot be used; its text says why, without a password."""
 
 
-def check_broker(url: str, name: str) -> list[str]:
-    """Connect to a broker as Airflow would, and make and remove a queue there. `name` is its place for messages.
+def check_broker(url: str, name: str, ssl: Mapping[str, Any] | None = None) -> list[str]:
+    """Connect to a broker as Airflow would, and make and remove a queue there. `name` is its place for messages, `ssl` Celery's
+    `broker_use_ssl`.
 
     Returns warnings. Raises BrokerError.
     """
     from kombu import Connection, Queue
 
-    with Connection(url, connect_timeout=CONNECT_SECONDS) as connection:
+    with Connection(url, connect_timeout=CONNECT_SECONDS, ssl=dict(ssl) if ssl else False) as connection:
         try:
             connection.ensure_connection(max_retries=1, timeout=CONNECT_SECONDS)
         except Exception as error:  # kombu raises what each transport's driver does

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from typing import Any
 
@@ -18,8 +18,8 @@ class WorkerError(Exception):
     """The worker does not answer, or serves something else; the text is for the user, and holds no secret."""
 
 
-def queues_of(broker_url: str, node: str) -> set[str]:
-    """The queues that a worker consumes from. Raises WorkerError when it does not answer."""
+def queues_of(broker_url: str, node: str, broker_ssl: Mapping[str, Any] | None = None) -> set[str]:
+    """The queues that a worker consumes from; `broker_ssl` is Celery's `broker_use_ssl`. Raises WorkerError when it does not answer."""
     try:
         from celery import Celery
     except ImportError:
@@ -28,7 +28,11 @@ def queues_of(broker_url: str, node: str) -> set[str]:
     nodes = broker_url.count(";") + 1
     app = Celery(broker=broker_url, set_as_current=False)
     options = {**transport_options(broker_url), "socket_timeout": ANSWER_SECONDS, "max_retries": 1}
-    app.conf.update(broker_connection_timeout=ANSWER_SECONDS, broker_transport_options=options)
+    app.conf.update(
+        broker_connection_timeout=ANSWER_SECONDS,
+        broker_transport_options=options,
+        broker_use_ssl=dict(broker_ssl) if broker_ssl else False,
+    )
     try:
         with closing(app.connection_for_write()) as connection:
             connection.ensure_connection(max_retries=nodes, timeout=nodes * ANSWER_SECONDS)
@@ -45,10 +49,10 @@ def _entries(answer: Any) -> Iterable[Any]:
     return answer if isinstance(answer, list) else []
 
 
-def worker_problem(broker_url: str, node: str, queues: Iterable[str]) -> str | None:
+def worker_problem(broker_url: str, node: str, queues: Iterable[str], broker_ssl: Mapping[str, Any] | None = None) -> str | None:
     """Why a worker is not as it should be, None when it is."""
     try:
-        served = queues_of(broker_url, node)
+        served = queues_of(broker_url, node, broker_ssl)
     except WorkerError as error:
         return str(error)
     wanted = set(queues)

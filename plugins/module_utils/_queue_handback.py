@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -95,8 +95,8 @@ class Handback:
     """Why the broker could not be asked, and every queued task was handed back; empty when it answered."""
 
 
-def hand_back(broker_url: str, database_url: str, queues: Iterable[str]) -> Handback:
-    """Hand every waiting task back. Raises HandbackError."""
+def hand_back(broker_url: str, database_url: str, queues: Iterable[str], broker_ssl: Mapping[str, Any] | None = None) -> Handback:
+    """Hand every waiting task back; `broker_ssl` is Celery's `broker_use_ssl`. Raises HandbackError."""
     try:
         from kombu import Connection
         from sqlalchemy import create_engine, text
@@ -111,8 +111,8 @@ def hand_back(broker_url: str, database_url: str, queues: Iterable[str]) -> Hand
         try:
             # Of a cluster each node is asked once.
             nodes = broker_url.count(";") + 1
-            options = transport_options(broker_url)
-            with closing(Connection(broker_url, connect_timeout=ANSWER_SECONDS, transport_options=options)) as broker:
+            options = {"transport_options": transport_options(broker_url), "ssl": dict(broker_ssl) if broker_ssl else False}
+            with closing(Connection(broker_url, connect_timeout=ANSWER_SECONDS, **options)) as broker:
                 broker.ensure_connection(max_retries=nodes, timeout=nodes * ANSWER_SECONDS)
                 tasks, left = _empty(broker, names, engine)
         except SQLAlchemyError:

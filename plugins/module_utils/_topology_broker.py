@@ -12,6 +12,7 @@ from typing import Any
 from ._topology_celery import broker_is_alone, broker_url, node_name
 from ._topology_model import Broker, Draft
 from ._topology_sentinel import left_sentinel, redis_node, redis_users
+from ._topology_tls import AUTHORITY, FOLDER, broker_authority, broker_ssl
 
 MILLISECONDS = 1000
 SALT_BYTES = 4
@@ -43,6 +44,8 @@ def broker_plan(draft: Draft, name: str) -> dict[str, Any] | None:
         "user": broker.user,
         "password": broker.password,
         "url": broker_url(draft, name),
+        "ssl": _client_ssl(draft, broker, name),
+        "tls": _server_tls(broker) if broker.managed and broker.tls else None,
         "on_this_host": name in group,
         "is_used_here": name in draft.celery_hosts,
         "is_new_here": not any(server["own"] for server in _servers(draft, name, broker.engine)),
@@ -61,6 +64,17 @@ def _keepalive() -> dict[str, int]:
     """The options of a connection. What was sent and is not taken is waited for as long as an answer, and not a quarter of an hour."""
     silence = KEEPALIVE["idle_seconds"] + KEEPALIVE["interval_seconds"] * KEEPALIVE["probes"]
     return {**KEEPALIVE, "user_timeout_ms": silence * MILLISECONDS}
+
+
+def _client_ssl(draft: Draft, broker: Broker, name: str) -> dict[str, Any] | None:
+    authority = broker_authority(draft, draft.hosts[name])
+    return broker_ssl(broker.engine, authority) if authority else None
+
+
+def _server_tls(broker: Broker) -> dict[str, str]:
+    """The files that the server reads."""
+    folder = f"{FOLDER}/{broker.engine}"
+    return {"authority": AUTHORITY, "certificate": f"{folder}/server.crt", "key": f"{folder}/server.key"}
 
 
 def _servers(draft: Draft, name: str, engine: str) -> list[dict[str, Any]]:

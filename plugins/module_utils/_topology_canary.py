@@ -16,6 +16,7 @@ from ._topology_daemons import unit_name
 from ._topology_model import Draft
 from ._topology_settings import base_path
 from ._topology_stages import number_setting
+from ._topology_tls import AUTHORITY, web_tls_host
 
 DEFAULT_PARALLELISM = 32
 
@@ -25,7 +26,8 @@ def api_plan(draft: Draft, name: str) -> dict[str, Any] | None:
     if not uses_api(draft) or name not in draft.placement["webserver"][:1]:
         return None
     return {
-        "url": urls.web_url(urls.LOOPBACK[0], draft.port) + base_path(draft),
+        "url": urls.web_url(web_tls_host(draft, draft.hosts[name], urls.LOOPBACK[0]), draft.port, bool(draft.tls)) + base_path(draft),
+        "ca_path": AUTHORITY if draft.tls else None,
         "username": draft.values["airflow_api_username"],
         "password": draft.secrets.get("api_password", ""),
     }

@@ -15,6 +15,7 @@ from ._topology_stages import setting
 from ._topology_urls import LOOPBACK, URL_SEPARATOR, amqp_url, redis_url, sentinel_url
 
 BROKER_PORTS = {"redis": 6379, "rabbitmq": 5672}
+BROKER_TLS_PORTS = {"redis": 6379, "rabbitmq": 5671}
 BROKER_VHOSTS = {"redis": "0", "rabbitmq": "airflow"}
 """Redis numbers its databases, RabbitMQ names its virtual hosts."""
 
@@ -49,14 +50,17 @@ def choose_broker(draft: Draft) -> None:
     if managed is None:
         managed = bool(group) and not values["airflow_broker_host"]
     is_cluster = managed and engine in CLUSTER_VHOSTS and len(group) == CLUSTER_SIZE
+    wanted_tls = values["airflow_broker_tls"]
+    tls = bool(draft.tls) if managed or wanted_tls is None else wanted_tls
     draft.broker = Broker(
         engine=engine,
         managed=managed,
         host=values["airflow_broker_host"] or group_address(draft),
-        port=values["airflow_broker_port"] or BROKER_PORTS.get(engine, 0),
+        port=values["airflow_broker_port"] or (BROKER_TLS_PORTS if tls else BROKER_PORTS).get(engine, 0),
         vhost=values["airflow_broker_vhost"] or (CLUSTER_VHOSTS if is_cluster else BROKER_VHOSTS).get(engine, ""),
         user=values["airflow_broker_user"] or BROKER_DEFAULT_USERS.get(engine, ""),
         nodes={name: draft.hosts[name].address or name for name in group} if is_cluster else {},
+        tls=tls,
     )
 
 
@@ -74,9 +78,9 @@ def node_name(address: str) -> str:
 
 
 def broker_is_alone(draft: Draft) -> bool:
-    """Whether everything that reaches the broker is on its own host."""
+    """Whether everything that reaches the broker is on its own host, and does so by its loopback address."""
     group = draft.groups["broker"]
-    return len(group) < CLUSTER_SIZE and set(draft.celery_hosts) <= set(group[:1])
+    return draft.uses_loopback and len(group) < CLUSTER_SIZE and set(draft.celery_hosts) <= set(group[:1])
 
 
 def choose_results(draft: Draft) -> None:
@@ -148,7 +152,7 @@ def broker_url(draft: Draft, name: str) -> str:
         return _sentinel_urls(draft, broker, name, broker.vhost)
     make = amqp_url if broker.engine == "rabbitmq" else redis_url
     hosts = _nodes_in_order(draft, broker, name) or [broker.host]
-    return URL_SEPARATOR.join(make(broker.user, broker.password, host, broker.port, broker.vhost) for host in hosts)
+    return URL_SEPARATOR.join(make(broker.user, broker.password, host, broker.port, broker.vhost, broker.tls) for host in hosts)
 
 
 def _sentinel_urls(draft: Draft, broker: Broker, name: str, number: str) -> str:
@@ -174,7 +178,7 @@ def redis_results_url(draft: Draft, name: str) -> str:
     number = str(int(broker.vhost) + REDIS_RESULTS_OFFSET)
     if broker.has_sentinels:
         return f"{SENTINEL_BACKEND}+{_sentinel_urls(draft, broker, name, number)}"
-    return redis_url(broker.user, broker.password, broker.host, broker.port, number)
+    return redis_url(broker.user, broker.password, broker.host, broker.port, number, broker.tls)
 
 
 def shares_host_with_control(draft: Draft, name: str) -> bool:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from . import _topology_mysql as mysql
 from . import _topology_urls as urls
+from ._topology_database import is_cluster
 from ._topology_model import Database, Draft, Host
+from ._topology_tls import AUTHORITY, ca_bundle
 
-CA_BUNDLES = {"RedHat": "/etc/pki/tls/certs/ca-bundle.crt"}
-DEFAULT_CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+MEMBERS_AUTHORITY = "/etc/airflow/database-proxy-ca.crt"
+"""Who signs the certificates of a cluster's members: the installation's own authority, whoever signs the others."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,9 @@ def ssl_root_cert(draft: Draft, host: Host) -> str | None:
     written = host.variables.get("airflow_metadata_db_ssl_root_cert") or database.ssl_root_cert
     if written or not database.ssl_mode.startswith("verify-"):
         return written or None
-    family = str(host.facts.get("os_family"))
-    return host.variables.get("airflow_ca_bundle") or CA_BUNDLES.get(family, DEFAULT_CA_BUNDLE)
+    if database.managed and draft.tls:
+        return MEMBERS_AUTHORITY if is_cluster(draft) else AUTHORITY
+    return ca_bundle(host)
 
 
 def connections(draft: Draft, host: Host) -> Connections:

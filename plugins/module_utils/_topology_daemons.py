@@ -21,6 +21,7 @@ from ._topology_rules_values import has_scheduler_page, scheduler_health_port
 from ._topology_secrets import derived_secrets, readers
 from ._topology_settings import base_path
 from ._topology_stages import setting
+from ._topology_tls import AUTHORITY, WEB_CERTIFICATE, WEB_KEY, web_tls_host
 from .airflow_options import environment_name
 
 JOB_TYPES = {"scheduler": "SchedulerJob", "dag_processor": "DagProcessorJob", "triggerer": "TriggererJob"}
@@ -114,6 +115,7 @@ def _daemon(draft: Draft, host: Host, component: str, name: str = "", arguments:
         "stop_timeout": draft.values["airflow_drain_timeout"] if runs_tasks else QUICK_STOP_SECONDS,
         "after": _after(draft, host, component),
         "before": [],
+        "reads": _reads(draft, component),
         "health": daemon_asked(draft, host, component),
     }
 
@@ -144,14 +146,31 @@ def _worker(draft: Draft, host: Host, worker: Worker) -> dict[str, Any]:
 
 def _arguments(draft: Draft, host: Host, component: str) -> list[str]:
     if component == "webserver" and draft.line >= 3:
-        return ["api-server", "--port", str(draft.port), *(["--proxy-headers"] if draft.load_balancer is not None else [])]
+        return [
+            "api-server",
+            "--port",
+            str(draft.port),
+            *(["--proxy-headers"] if draft.load_balancer is not None else []),
+            *_web_tls(draft),
+        ]
     if component == "webserver":
         # Without --pid it writes into AIRFLOW_HOME, which is not its user's.
-        return ["webserver", "--port", str(draft.port), "--pid", f"/run/{unit_name(component)}/webserver.pid"]
+        return ["webserver", "--port", str(draft.port), "--pid", f"/run/{unit_name(component)}/webserver.pid", *_web_tls(draft)]
     if component == "flower":
         address = host.variables["airflow_flower_address"]
         return ["celery", "flower", "--hostname", address, "--port", str(draft.values["airflow_flower_port"])]
     return [component.replace("_", "-")]
+
+
+def _web_tls(draft: Draft) -> list[str]:
+    return ["--ssl-cert", WEB_CERTIFICATE, "--ssl-key", WEB_KEY] if draft.tls else []
+
+
+def _reads(draft: Draft, component: str) -> list[str]:
+    """Files that a daemon reads at its start, besides its unit and its settings."""
+    if not draft.tls:
+        return []
+    return [AUTHORITY, *([WEB_CERTIFICATE, WEB_KEY] if component in ("webserver", "flower") else [])]
 
 
 def _after(draft: Draft, host: Host, component: str) -> list[str]:
@@ -178,11 +197,13 @@ def daemon_asked(draft: Draft, host: Host, component: str, worker: Worker | None
         "job_type": JOB_TYPES.get(component),
         "node": None,
         "queues": [],
+        "ca_path": None,
     }
-    address = urls.LOOPBACK[0]
+    address, tls = urls.LOOPBACK[0], False
     if component == "webserver":
         page = "/api/v2/monitor/health" if draft.line >= 3 else "/health"
         health.update(kind="http", port=draft.port, path=base_path(draft) + page)
+        address, tls = web_tls_host(draft, host, address), bool(draft.tls)
     elif component == "scheduler" and draft.line >= 3 and has_scheduler_page(draft):
         health.update(kind="http", port=scheduler_health_port(draft), path="/health")
     elif component == "worker":
@@ -193,8 +214,10 @@ def daemon_asked(draft: Draft, host: Host, component: str, worker: Worker | None
         prefix = setting(draft.settings, "celery", "flower_url_prefix", "").strip("/")
         health.update(kind="http", port=draft.values["airflow_flower_port"], path=f"/{prefix}/healthcheck".replace("//", "/"))
         address = _own_address(host.variables["airflow_flower_address"])
+        tls = bool(draft.tls)
     if health["port"]:
-        health["url"] = urls.web_url(address, health["port"]) + health["path"]
+        health["url"] = urls.web_url(address, health["port"], tls) + health["path"]
+        health["ca_path"] = AUTHORITY if tls else None
     return health
 
 
@@ -219,6 +242,9 @@ def _environment_of(draft: Draft, host: Host, component: str) -> dict[str, str]:
         for key, value in ((draft.adopted or {}).get("environment") or {}).items():
             if key.startswith(("AIRFLOW_CONN_", "AIRFLOW_VAR_")):
                 environment[key] = value
+    if component == "flower" and draft.tls:
+        # Airflow has no arguments for them, and Flower reads its own from here.
+        environment.update(FLOWER_CERTFILE=WEB_CERTIFICATE, FLOWER_KEYFILE=WEB_KEY)
     storage = worker_bundle_storage(draft, host)
     if component == "worker" and storage:
         environment[environment_name("dag_processor", "dag_bundle_storage_path")] = storage

@@ -23,6 +23,10 @@ CLUSTER_OPTIONS = {"connect_timeout": "10"}
 """Of libpq and of MySQL's library, which by themselves wait long: a daemon that connects while there is no leader would not look for the
 next one."""
 
+VERIFIED_SSL_MODE = "verify-full"
+ENCRYPTED_SSL_MODES = ("require", "verify-ca", VERIFIED_SSL_MODE)
+"""Modes in which nothing is ever sent in plain text."""
+
 ENGINE_TITLES = {"sqlite": "SQLite", "postgresql": "PostgreSQL", mysql.ENGINE: "MySQL"}
 """Engines as they are written in sentences."""
 
@@ -85,16 +89,18 @@ def _named_database(draft: Draft) -> Database:
         options=dict(CLUSTER_OPTIONS) if clustered else {},
         name=values["airflow_metadata_db_name"],
         user=values["airflow_metadata_db_user"],
-        ssl_mode=values["airflow_metadata_db_ssl_mode"] or _usual_ssl_mode(draft.engine, managed and not clustered and host in LOOPBACK),
+        ssl_mode=values["airflow_metadata_db_ssl_mode"] or _usual_ssl_mode(draft, managed, not clustered and host in LOOPBACK),
         version=_managed_version(draft) if managed else None,
     )
 
 
-def _usual_ssl_mode(engine: str, on_loopback: bool) -> str:
-    if engine == mysql.ENGINE:
+def _usual_ssl_mode(draft: Draft, managed: bool, on_loopback: bool) -> str:
+    if managed and draft.tls:
+        return VERIFIED_SSL_MODE
+    if draft.engine == mysql.ENGINE:
         return mysql.DEFAULT_SSL_MODE
     # On one machine there is no wire to encrypt.
-    return "disable" if on_loopback else "prefer"
+    return "disable" if managed and on_loopback else "prefer"
 
 
 def _group_address(draft: Draft) -> str:
@@ -105,9 +111,9 @@ def _group_address(draft: Draft) -> str:
 
 
 def is_alone(draft: Draft) -> bool:
-    """Whether all of Airflow is on the database's own host."""
+    """Whether all of Airflow is on the database's own host, and reaches it by its loopback address."""
     group = draft.groups["metadata_db"]
-    return len(group) < 2 and set(draft.airflow_hosts) <= set(group)
+    return draft.uses_loopback and len(group) < 2 and set(draft.airflow_hosts) <= set(group)
 
 
 def is_cluster(draft: Draft) -> bool:

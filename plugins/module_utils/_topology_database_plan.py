@@ -17,9 +17,14 @@ from ._topology_model import Database, Draft, Host
 from ._topology_mysql_pair import pair_plan, pair_settings
 from ._topology_patroni import cluster_admission, cluster_plan, listen_address, network, proxy_plan
 from ._topology_stages import number_setting
+from ._topology_tls import AUTHORITY, SERVER_FOLDERS
 
 WORKER_GROWTH = 2
 """Workers are added while everything runs, and another number of connections takes a restart of the server: it is for twice as many."""
+
+PLAIN_RULES = {"host": "scram-sha-256"}
+TLS_RULES = {"hostssl": "scram-sha-256", "hostnossl": "reject"}
+"""Kinds of rules with their methods. A distribution's own rule lets everybody in from the loopback address who has a password."""
 
 RESULT_READERS = 16
 """Processes of a scheduler that look for results; Airflow starts one less than there are cores."""
@@ -64,7 +69,9 @@ NO_SERVER: Mapping[str, Any] = {
     "restarts": False,
     "listen_addresses": "",
     "hba": [],
+    "former_hba": [],
     "accounts": [],
+    "requires_tls": False,
     "config_dir": None,
 }
 """What there is to do for a server that somebody else looks after."""
@@ -74,6 +81,7 @@ def _server(draft: Draft, database: Database, server: Host, limit: int, own: Hos
     hosts = [draft.hosts[name] for name in draft.groups["metadata_db"]] if is_cluster(draft) else [server]
     # Any member may lead: the smallest one says what fits all.
     machine = min((sizing.Machine.of(host.facts) for host in hosts), key=lambda each: each.memory_mb)
+    wanted, other = (TLS_RULES, PLAIN_RULES) if draft.tls else (PLAIN_RULES, TLS_RULES)
     shared = any(host.name in draft.airflow_hosts for host in hosts)
     if database.engine == mysql.ENGINE:
         accounts = mysql.accounts(_addresses(draft), is_alone(draft))
@@ -84,6 +92,8 @@ def _server(draft: Draft, database: Database, server: Host, limit: int, own: Hos
     else:
         accounts = []
         settings = sizing.postgresql_settings(machine, shared, limit)
+        if draft.tls and not is_cluster(draft):
+            settings |= _postgresql_tls()
         listen = {"listen_addresses": _listen_addresses(server, is_alone(draft))}
         restarts = (settings, listen)
     return {
@@ -93,8 +103,11 @@ def _server(draft: Draft, database: Database, server: Host, limit: int, own: Hos
         if is_patroni(draft)
         else _server_restarts(draft, {**restarts[0], **restarts[1], "port": str(database.server_port or database.port)}),
         "listen_addresses": next(iter(listen.values())),
-        "hba": _hba(draft) if database.engine == "postgresql" else [],
+        "hba": _hba(draft, wanted) if database.engine == "postgresql" else [],
+        # Those of before, for the kind is part of what tells rules apart.
+        "former_hba": [{**rule, "state": "absent"} for rule in _hba(draft, other)] if database.engine == "postgresql" else [],
         "accounts": accounts,
+        "requires_tls": bool(draft.tls),
         "config_dir": None if is_cluster(draft) else next((cluster["config_dir"] for cluster in candidate_clusters(draft)), None),
     }
 
@@ -103,7 +116,8 @@ def _mysql(draft: Draft, host: Host, settings: Mapping[str, str], accounts: list
     """The settings of one of MySQL's servers, and where it listens."""
     resolves_none = {"skip_name_resolve": "ON"} if mysql.resolves_no_names(accounts) else {}
     listen = {"bind_address": mysql.bind_address(listen_address(host), is_alone(draft))}
-    return {**settings, **resolves_none, **pair_settings(draft, host)}, listen
+    tls = _mysql_tls() if draft.tls else {}
+    return {**settings, **resolves_none, **tls, **pair_settings(draft, host)}, listen
 
 
 def _cluster_begins(draft: Draft, server: Host) -> bool:
@@ -152,7 +166,7 @@ def _addresses(draft: Draft) -> list[str]:
     return [draft.hosts[name].address or name for name in draft.airflow_hosts]
 
 
-def _hba(draft: Draft) -> list[dict[str, str]]:
+def _hba(draft: Draft, kinds: Mapping[str, str]) -> list[dict[str, str]]:
     """Rules for pg_hba.conf, as community.postgresql names their parts.
 
     They admit the hosts that run a daemon, and the server's own loopback for people who look.
@@ -161,10 +175,27 @@ def _hba(draft: Draft) -> list[dict[str, str]]:
     if not is_alone(draft):
         addresses += [network(address) for address in _addresses(draft)]
     return [
-        {"source": address, "contype": "host", "databases": entry["name"], "users": entry["user"], "method": "scram-sha-256"}
+        {
+            "source": address,
+            "contype": kind,
+            "databases": entry["name"],
+            "users": entry["user"],
+            "method": method,
+        }
         for entry in _databases(draft)
         for address in addresses
+        for kind, method in kinds.items()
     ]
+
+
+def _postgresql_tls() -> dict[str, str]:
+    folder = SERVER_FOLDERS["postgresql"]
+    return {"ssl": "on", "ssl_cert_file": f"{folder}/server.crt", "ssl_key_file": f"{folder}/server.key"}
+
+
+def _mysql_tls() -> dict[str, str]:
+    folder = SERVER_FOLDERS[mysql.ENGINE]
+    return {"ssl_ca": AUTHORITY, "ssl_cert": f"{folder}/server.crt", "ssl_key": f"{folder}/server.key"}
 
 
 def _listen_addresses(server: Host, alone: bool) -> str:

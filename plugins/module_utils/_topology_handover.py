@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from ._topology_celery import broker_url
+from ._topology_celery import BROKER_PORTS, BROKER_TLS_PORTS, broker_url
 from ._topology_model import Draft
 from ._topology_rules_versions import moves
+from ._topology_tls import AUTHORITY, broker_ssl, ca_bundle, tls_changes
 from ._topology_urls import parse_broker_url
 
 SCHEDULER_UNIT = "airflow-scheduler.service"
 WORKER_UNIT = "airflow-worker"
 BROKER_URL = "AIRFLOW__CELERY__BROKER_URL"
+TLS_SCHEMES = {"rediss": "redis", "amqps": "amqp"}
+"""Schemes with TLS, and what they are without."""
 
 
 def handover_plan(draft: Draft, name: str, planned: Collection[str], server_restarts: bool = False) -> dict[str, Any] | None:
@@ -26,14 +29,14 @@ def handover_plan(draft: Draft, name: str, planned: Collection[str], server_rest
     a task of 2.x that ends meanwhile could not say so.
     """
     present = list((draft.hosts[name].info or {}).get("units") or [])
-    old_broker = _left_broker(draft)
-    changes = _executor_changes(draft) or old_broker is not None
+    old_broker = left_broker(draft)
+    changes = executor_changes(draft) or old_broker is not None
     leaving = [unit for unit in present if unit not in planned]
-    pauses = changes or server_restarts
+    pauses = changes or server_restarts or tls_changes(draft)
     stop = [unit for unit in present if unit == SCHEDULER_UNIT and (pauses or unit in leaving)]
     drain = [unit for unit in present if unit.startswith(WORKER_UNIT) and (pauses or unit in leaving)]
     hands_back = old_broker is not None and name == draft.main_host
-    if not (stop or drain or leaving or hands_back or changes):
+    if not (stop or drain or leaving or hands_back or changes or tls_changes(draft)):
         return None
     components = {_component(unit) for unit in planned}
     return {
@@ -42,6 +45,7 @@ def handover_plan(draft: Draft, name: str, planned: Collection[str], server_rest
         "leave": leaving,
         "leave_environments": sorted({_component(unit) for unit in leaving} - components),
         "broker_url": old_broker if hands_back else None,
+        "broker_ssl": _old_ssl(draft, old_broker) if hands_back and old_broker else None,
         "queues": _old_queues(draft) if hands_back else [],
         "changes_executor": changes,
         "pauses": pauses,
@@ -53,12 +57,12 @@ def _component(unit: str) -> str:
     return unit.removeprefix("airflow-").removesuffix(".service").partition("@")[0].replace("-", "_")
 
 
-def _executor_changes(draft: Draft) -> bool:
+def executor_changes(draft: Draft) -> bool:
     """A move of the data stops everything itself."""
     return draft.installation is not None and not moves(draft) and draft.installation["executor"] != draft.executor
 
 
-def _left_broker(draft: Draft) -> str | None:
+def left_broker(draft: Draft) -> str | None:
     """The address of the broker that the installation has used and does not use any more.
 
     Where the record of the installation names another executor already, what waited was handed back by the run that wrote the record, which
@@ -71,13 +75,30 @@ def _left_broker(draft: Draft) -> str | None:
     return old if old and not _places(old) & _places(broker_url(draft, draft.main_host or "")) else None
 
 
+def _old_ssl(draft: Draft, url: str) -> dict[str, Any] | None:
+    """How the broker that is left is verified: TLS does not change in the same run."""
+    scheme = url.partition(":")[0]
+    if scheme not in TLS_SCHEMES:
+        return None
+    authority = AUTHORITY if draft.tls else ca_bundle(draft.hosts[draft.main_host or ""])
+    return broker_ssl("rabbitmq" if scheme == "amqps" else "redis", authority)
+
+
 def _places(url: str) -> set[tuple[str, bool, str, int | None, str]]:
     """What makes a broker another one: also that it is a cluster now, or none, whose node has another name and other queues then.
 
-    Its user and password do not, nor does another order of a cluster's nodes or a node that was replaced.
+    Its user and password do not, nor does another order of a cluster's nodes or a node that was replaced, nor TLS.
     """
     addresses = parse_broker_url(url)
-    return {(url.partition(":")[0], len(addresses) > 1, address.host, address.port, address.name) for address in addresses}
+    scheme = url.partition(":")[0]
+    plain = TLS_SCHEMES.get(scheme, scheme)
+    return {(plain, len(addresses) > 1, address.host, _plain_port(scheme, address.port), address.name) for address in addresses}
+
+
+def _plain_port(scheme: str, port: int | None) -> int | None:
+    """RabbitMQ's usual port for TLS stands for the one without."""
+    usual, plain = BROKER_TLS_PORTS["rabbitmq"], BROKER_PORTS["rabbitmq"]
+    return plain if (scheme, port) == ("amqps", usual) else port
 
 
 def _old_queues(draft: Draft) -> list[str]:

@@ -10,9 +10,13 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from ._topology_model import Draft, Host, LoadBalancer
-from ._topology_urls import LOOPBACK, WEB_PORT, web_url
+from ._topology_tls import AUTHORITY, FOLDER, web_tls_host
+from ._topology_urls import LOOPBACK, SECURE_WEB_PORT, WEB_PORT, split_web_url, web_url
 
 ENGINES = ("nginx", "haproxy")
+WEBSERVER_NAME = "airflow-webserver"
+"""What the certificates of all webservers name: both engines verify those behind them by one name, which is no address."""
+
 PROBE_UNIT = "airflow-web-probe.service"
 PROBE_PATHS = {2: "/api/v1/version", 3: "/execution/health"}
 """Pages that answer without a login, and without the database: its failure is no reason to take every webserver out.
@@ -31,8 +35,9 @@ def choose_load_balancer(draft: Draft) -> None:
     draft.load_balancer = LoadBalancer(
         engine=draft.values["airflow_load_balancer_engine"],
         address=shared or draft.hosts[hosts[0]].address or hosts[0],
-        port=draft.values["airflow_load_balancer_port"] or WEB_PORT,
+        port=draft.values["airflow_load_balancer_port"] or (SECURE_WEB_PORT if draft.tls else WEB_PORT),
         shared_address=shared or "",
+        redirect_port=WEB_PORT if draft.tls else None,
     )
 
 
@@ -45,9 +50,15 @@ def front_url(draft: Draft) -> str:
     """Scheme, host and port at which hosts of the installation reach the webservers, without a path."""
     balancer, hosts = draft.load_balancer, draft.placement["webserver"]
     if balancer is not None:
-        return web_url(balancer.address, balancer.port)
+        return web_url(balancer.address, balancer.port, bool(draft.tls))
     address = draft.hosts[hosts[0]].address if hosts else None
-    return web_url(address or LOOPBACK[0], draft.port)
+    return web_url(address or LOOPBACK[0], draft.port, bool(draft.tls))
+
+
+def verified_name(draft: Draft) -> str:
+    """The name that the webservers' certificates are verified by: of given ones, that of the page."""
+    parts = split_web_url(draft.base_url)
+    return WEBSERVER_NAME if draft.uses_loopback or parts is None else str(parts.hostname)
 
 
 def proxy_addresses(draft: Draft) -> list[str]:
@@ -73,6 +84,12 @@ def load_balancer_plan(draft: Draft, name: str, path: str) -> dict[str, Any] | N
             for server in draft.placement["webserver"]
         ],
         "probe_path": path + PROBE_PATHS[draft.line],
+        "health_url": web_url(web_tls_host(draft, draft.hosts[name], LOOPBACK[0]), balancer.port, bool(draft.tls))
+        + path
+        + PROBE_PATHS[draft.line],
+        # By this one is asked whether it is there, whoever signed what it encrypts with.
+        "plain_port": balancer.redirect_port or balancer.port,
+        "tls": _tls(draft, balancer),
         "shared_address": balancer.shared_address,
         "interface": shared_interface(draft, name)[0],
         "own_address": shared_interface(draft, name)[1],
@@ -81,6 +98,19 @@ def load_balancer_plan(draft: Draft, name: str, path: str) -> dict[str, Any] | N
         "router_id": _router_id(balancer.shared_address),
         # The first one has the address as long as it is there.
         "priority": 100 - 10 * hosts.index(name) if name in hosts else None,
+    }
+
+
+def _tls(draft: Draft, balancer: LoadBalancer) -> dict[str, Any] | None:
+    """What a load balancer encrypts with, towards people and towards the webservers; None without TLS."""
+    if not draft.tls:
+        return None
+    return {
+        "certificate": f"{FOLDER}/load_balancer/server.crt",
+        "key": f"{FOLDER}/load_balancer/server.key",
+        "authority": AUTHORITY,
+        "redirect_port": balancer.redirect_port,
+        "webserver_name": verified_name(draft),
     }
 
 

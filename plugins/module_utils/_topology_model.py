@@ -20,6 +20,13 @@ COMPONENTS = (*DAEMONS, *SERVICES)
 """Every component that has a group in the inventory."""
 
 
+TLS_OFF = "false"
+TLS_OWN_CA = "own_ca"
+TLS_GIVEN = "given"
+TLS_MODES = (TLS_OFF, TLS_OWN_CA, TLS_GIVEN)
+"""Who signs the certificates: nobody, an authority of the installation's own, or one that the user has asked."""
+
+
 class TopologyError(ValueError):
     """The inventory describes something that cannot be built; `findings` says what, one sentence each."""
 
@@ -61,6 +68,16 @@ class Host:
 
 
 @dataclass(frozen=True)
+class GivenCertificate:
+    """What is in the files of a certificate that the user gives."""
+
+    names: tuple[str, ...] = ()
+    """Names and addresses that it is for, names with a leading `*.` among them."""
+    problems: tuple[str, ...] = ()
+    """What is wrong with the files: each follows the name of the host."""
+
+
+@dataclass(frozen=True)
 class Inputs:
     """Everything the compiler knows about the inventory."""
 
@@ -76,6 +93,8 @@ class Inputs:
     """What the source of the DAGs holds now, or `findings` why it cannot be said; None: it was not asked."""
     limited: Sequence[str] | None = None
     """The hosts of this run when it is limited to some of them."""
+    given_certificates: Mapping[str, GivenCertificate] = field(default_factory=dict)
+    """What was found in the files of certificates that the user gives, by host."""
 
 
 @dataclass
@@ -112,6 +131,8 @@ class LoadBalancer:
     port: int
     shared_address: str = ""
     """The address that two of them share, empty for a single one."""
+    redirect_port: int | None = None
+    """Where it sends people from to the encrypted port; None without TLS."""
 
 
 @dataclass
@@ -132,6 +153,8 @@ class Broker:
     replication_password: str = ""
     sentinel_password: str = ""
     """What Redis's replicas, and its sentinels, log in with."""
+    tls: bool = False
+    """Whether it is reached by TLS."""
 
     @property
     def is_cluster(self) -> bool:
@@ -221,6 +244,17 @@ class Draft:
     def home(self) -> str:
         """AIRFLOW_HOME."""
         return str(self.values["airflow_home"])
+
+    @property
+    def tls(self) -> str:
+        """Who signs the certificates, `own_ca` or `given`; empty without TLS."""
+        mode = str(self.values.get("airflow_tls") or TLS_OFF)
+        return "" if mode == TLS_OFF else mode
+
+    @property
+    def uses_loopback(self) -> bool:
+        """Whether what is on one host talks by its loopback address. A certificate that somebody gave is for the host's own name."""
+        return self.tls != TLS_GIVEN
 
     @property
     def taking_over(self) -> bool:

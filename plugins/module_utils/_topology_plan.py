@@ -14,6 +14,7 @@ from . import _topology_versions as versions
 from ._topology_broker import broker_plan
 from ._topology_canary import api_plan, canary_plan
 from ._topology_celery import queues_only_on, worker_user
+from ._topology_certificates import certificates
 from ._topology_connections import connections
 from ._topology_daemons import cli_environment, daemons_of, service_user, task_group, unit_name, worker_bundle_storage
 from ._topology_dags import (
@@ -29,10 +30,10 @@ from ._topology_database_plan import database_plan
 from ._topology_handover import handover_plan
 from ._topology_load_balancer import PROBE_UNIT, has_probe, load_balancer_plan
 from ._topology_locks import environment_digest, lock_files, locked_names, package_name
-from ._topology_model import CONTROL_DAEMONS, Draft, Host
+from ._topology_model import CONTROL_DAEMONS, TLS_OFF, Draft, Host
 from ._topology_mysql_pair import OPEN_UNIT, ROLE_UNIT
 from ._topology_objects import objects_plan
-from ._topology_patroni import PROXY_UNIT, cluster_certificates
+from ._topology_patroni import PROXY_UNIT
 from ._topology_python_modules import python_modules
 from ._topology_rollout import is_rolled
 from ._topology_rules_versions import find_python, move_host, moves, source_environment_version, source_python
@@ -111,7 +112,7 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
         "objects": objects_plan(draft, name, credentials_dir),
         "canary": canary_plan(draft, name, units),
         "adopted": _adopted(draft, name, carried),
-        "certificates": cluster_certificates(draft, name),
+        "certificates": certificates(draft, name),
         "credentials": {"dir": credentials_dir, "admin_password_file": admin_password_file},
         "installation_record": _record(draft, name),
         "report": _report(draft, name, credentials_dir, admin_password_file),
@@ -350,7 +351,7 @@ def _flower_report(draft: Draft, credentials_dir: str) -> list[str]:
     lines = []
     for name in draft.placement["flower"]:
         address = draft.hosts[name].variables["airflow_flower_address"]
-        page = urls.web_url(address, draft.values["airflow_flower_port"])
+        page = urls.web_url(address, draft.values["airflow_flower_port"], bool(draft.tls))
         where = f"on {name} only ({page})" if address in urls.LOOPBACK else f"at {page}"
         given = draft.values["airflow_flower_password"]
         place = "given by airflow_flower_password" if given else f"in {credentials_dir}/flower_password.txt"
@@ -368,6 +369,7 @@ def _record(draft: Draft, name: str) -> dict[str, Any]:
         "version": draft.version,
         "engine": draft.engine,
         "executor": draft.executor,
+        "tls": draft.tls or TLS_OFF,
         "database": place,
         "adopted": draft.adopted if draft.adopted_on == name else None,
         "moved": moved,

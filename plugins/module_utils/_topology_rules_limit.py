@@ -12,6 +12,7 @@ from ._topology_handover import handover_plan
 from ._topology_model import Draft, listed
 from ._topology_rules_versions import moves
 from ._topology_stages import source_version
+from ._topology_tls import tls_changes
 
 ADVICE = "run the playbook for all hosts, without --limit"
 
@@ -38,6 +39,8 @@ def nothing_shared_changes(draft: Draft) -> Iterator[str]:
         yield f"{_beginning(draft)}, and the others run Airflow {running}, not {draft.version}: {ADVICE}."
     elif _changes_executor(draft):
         yield f"{_beginning(draft)}, and the executor or the broker of all hosts would change: {ADVICE}."
+    elif tls_changes(draft):
+        yield f"{_beginning(draft)}, and TLS of all hosts would change: {ADVICE}."
     elif draft.main_host and (database_plan(draft, draft.main_host) or {}).get("restarts"):
         yield f"{_beginning(draft)}, and the database server would have to start again: {ADVICE}."
 

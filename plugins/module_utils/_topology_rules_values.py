@@ -81,6 +81,8 @@ def _listeners(draft: Draft, host: str) -> Iterator[tuple[int, str]]:
         yield draft.port, "airflow_webserver_port"
     if draft.load_balancer and host in draft.groups["load_balancer"]:
         yield draft.load_balancer.port, "airflow_load_balancer_port"
+        if draft.load_balancer.redirect_port:
+            yield draft.load_balancer.redirect_port, "the redirect to TLS"
     if host in draft.placement["flower"]:
         yield draft.values["airflow_flower_port"], "airflow_flower_port"
     if draft.broker and draft.broker.managed and host in draft.groups["broker"]:

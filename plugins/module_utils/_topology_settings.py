@@ -13,6 +13,7 @@ from typing import Any
 from ._broker_options import MASTER_NAME
 from ._topology_api import FAB_AUTH_MANAGER, api_hurdle, has_canary
 from ._topology_bundles import canary_bundle, canary_folder, merged_bundles
+from ._topology_celery import redis_results_url
 from ._topology_connections import async_arguments
 from ._topology_dags import BUNDLE_LIST, bundle_settings, secret_bundle_settings
 from ._topology_database import adopted_engine, is_cluster
@@ -22,6 +23,7 @@ from ._topology_mysql import ASYNC_ARGUMENTS_MODULE
 from ._topology_python_modules import ADDRESS_FUNCTION, ADDRESS_MODULE, QUORUM_MODULE, SENTINEL_MODULE
 from ._topology_sizing import IDLE_SLEEP_SECONDS, Machine
 from ._topology_stages import options_dir, setting, source_version
+from ._topology_tls import AUTHORITY, broker_authority, broker_ssl
 from ._topology_urls import LOOPBACK, split_web_url, web_url
 from .airflow_options import (
     DATABASE_ENGINE_OPTIONS,
@@ -131,7 +133,7 @@ def _derived(draft: Draft) -> Settings:
         "logging": {"base_log_folder": places["logs"]},
     }
     of_line = _derived_2(draft) if draft.line < 3 else merge(_derived_3(draft), _async_arguments(draft))
-    further = (_failover(draft), _celery(draft), _log_addresses(draft), _proxy(draft))
+    further = (_failover(draft), _celery(draft), _log_addresses(draft), _proxy(draft), _tls(draft))
     return merge(common, bundle_settings(draft), _sizes(draft), of_line, *further)
 
 
@@ -198,7 +200,9 @@ def _outages(draft: Draft) -> Settings:
     """While the broker or the results' database is away, tasks wait for it; Airflow and Celery by themselves soon give them up."""
     options = {
         "task_publish_max_retries": str(PUBLISH_RETRIES),
-        "extra_celery_config": json.dumps({"task_publish_retry_policy": PUBLISH_POLICY, **RESULT_RETRIES, **_cluster_options(draft)}),
+        "extra_celery_config": json.dumps(
+            {"task_publish_retry_policy": PUBLISH_POLICY, **RESULT_RETRIES, **_cluster_options(draft), **_broker_ssl(draft)}
+        ),
     }
     if draft.broker is not None and draft.broker.is_cluster:
         options["operation_timeout"] = str(float(CLUSTER_OPERATION_SECONDS))
@@ -224,6 +228,15 @@ def _cluster_options(draft: Draft) -> dict[str, Any]:
     }
 
 
+def _broker_ssl(draft: Draft) -> dict[str, Any]:
+    """How the broker is verified. Results in Redis are on the same server."""
+    authority = broker_authority(draft, draft.hosts[draft.main_host or ""])
+    if draft.broker is None or authority is None:
+        return {}
+    options = broker_ssl(draft.broker.engine, authority)
+    return {"broker_use_ssl": options, **({"redis_backend_use_ssl": options} if redis_results_url(draft, draft.main_host or "") else {})}
+
+
 def _worker_loss(draft: Draft) -> Settings:
     """How soon a task whose worker is gone starts again: after a minute in place of five."""
     if draft.line >= 3:
@@ -243,6 +256,18 @@ def _log_addresses(draft: Draft) -> Settings:
 def _proxy(draft: Draft) -> Settings:
     """The address and scheme of a request are those that the load balancer names."""
     return {"webserver" if draft.line < 3 else "fab": {"enable_proxy_fix": "True"}} if draft.load_balancer is not None else {}
+
+
+def _tls(draft: Draft) -> Settings:
+    """Cookies are sent by TLS only, and the tasks of 3.x trust nobody but those who signed the installation's certificates.
+
+    The webserver's own certificate is among its arguments: as a setting it would be every host's.
+    """
+    if not draft.tls:
+        return {}
+    if draft.line < 3:
+        return {"webserver": {"cookie_secure": "True"}}
+    return {"fab": {"cookie_secure": "True"}, "api": {"ssl_ca_file": AUTHORITY, "client_use_public_certs": "False"}}
 
 
 def _derived_2(draft: Draft) -> Settings:
@@ -300,7 +325,8 @@ def execution_api_url(draft: Draft) -> str:
         # Something that others look after is in front of them.
         return f"{draft.base_url}/execution/"
     together = draft.airflow_hosts == hosts[:1] and draft.load_balancer is None
-    server = web_url(LOOPBACK[0], draft.port) if together or not hosts else front_url(draft)
+    together = together and draft.uses_loopback
+    server = web_url(LOOPBACK[0], draft.port, bool(draft.tls)) if together or not hosts else front_url(draft)
     return f"{server}{base_path(draft)}/execution/"
 
 

@@ -21,6 +21,7 @@ from ._topology_mysql_pair import ROLE_UNIT, role_url
 from ._topology_patroni import API_PORT, ETCD_CLIENT_PORT, ETCD_TLS_DIR, PROXY_SOCKET, PROXY_UNIT, TLS_DIR, UNITS, address_of
 from ._topology_sentinel import SENTINEL_UNITS, sentinel_place
 from ._topology_settings import CONFIG_DIR, folders
+from ._topology_tls import AUTHORITY
 from ._topology_urls import bracketed
 
 DATABASE_UNITS: Mapping[str, tuple[str, ...]] = {
@@ -157,6 +158,7 @@ def _probes(draft: Draft, name: str) -> dict[str, Any]:
         "etcd_tls": ETCD_TLS_DIR if in_cluster else None,
         "pair_url": role_url(host) if is_pair(draft) and name in draft.groups["metadata_db"] else None,
         "proxy_socket": PROXY_SOCKET if is_pair(draft) and name in draft.airflow_hosts else None,
+        "ca_path": AUTHORITY if draft.tls else None,
         "rabbitmq_vhost": broker.vhost
         if broker and broker.managed and broker.engine == "rabbitmq" and name in draft.groups["broker"]
         else None,

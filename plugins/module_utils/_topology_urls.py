@@ -18,6 +18,7 @@ SERVER_URL = re.compile(
     r"(?:\[(?P<v6>[^/?]+)\]|(?P<host>[^/:?]*))(?::(?P<port>\d*))?(?:/(?P<name>[^?]*))?(?:\?(?P<query>.*))?"
 )
 WEB_PORT = 80
+SECURE_WEB_PORT = 443
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 URL_SEPARATOR = ";"
 """Between the addresses of a broker's nodes, as kombu reads them. It stands in none of them, as user and password are encoded."""
@@ -79,9 +80,9 @@ def sqlite_async_url(path: str) -> str:
     return f"sqlite+aiosqlite:///{path}"
 
 
-def redis_url(user: str, password: str, host: str, port: int, number: str) -> str:
+def redis_url(user: str, password: str, host: str, port: int, number: str, tls: bool = False) -> str:
     """The URL of one of Redis's numbered databases. Without a user the password is the default user's."""
-    return f"redis://{_credentials(user, password)}{bracketed(host)}:{port}/{number}"
+    return f"redis{'s' if tls else ''}://{_credentials(user, password)}{bracketed(host)}:{port}/{number}"
 
 
 def sentinel_url(user: str, password: str, host: str, port: int, number: str) -> str:
@@ -89,9 +90,9 @@ def sentinel_url(user: str, password: str, host: str, port: int, number: str) ->
     return f"sentinel://{_credentials(user, password)}{bracketed(host)}:{port}/{number}"
 
 
-def amqp_url(user: str, password: str, host: str, port: int, vhost: str) -> str:
+def amqp_url(user: str, password: str, host: str, port: int, vhost: str, tls: bool = False) -> str:
     """The URL of a virtual host of RabbitMQ, whose name may hold any character."""
-    return f"amqp://{_credentials(user, password)}{bracketed(host)}:{port}/{quote(vhost, safe='')}"
+    return f"amqp{'s' if tls else ''}://{_credentials(user, password)}{bracketed(host)}:{port}/{quote(vhost, safe='')}"
 
 
 def _credentials(user: str, password: str) -> str:
@@ -150,9 +151,10 @@ def split_web_url(url: str) -> SplitResult | None:
     return parts if parts.scheme in ("http", "https") and parts.hostname else None
 
 
-def web_url(host: str, port: int) -> str:
+def web_url(host: str, port: int, tls: bool = False) -> str:
     """The address of a web page."""
-    return f"http://{bracketed(host)}" + ("" if port == WEB_PORT else f":{port}")
+    scheme, usual = ("https", SECURE_WEB_PORT) if tls else ("http", WEB_PORT)
+    return f"{scheme}://{bracketed(host)}" + ("" if port == usual else f":{port}")
 
 
 def alternative_name(name: str) -> str:

@@ -49,6 +49,7 @@ VARIABLES = {
         Variable("airflow_broker_management", "bool"),
         Variable("airflow_broker_password", secret=True),
         Variable("airflow_broker_port", "int"),
+        Variable("airflow_broker_tls", "bool"),
         Variable("airflow_broker_user"),
         Variable("airflow_broker_vhost"),
         Variable("airflow_ca_bundle", "path", per_host=True),
@@ -93,11 +94,16 @@ VARIABLES = {
         Variable("airflow_requirements", "list"),
         Variable("airflow_result_backend"),
         Variable("airflow_results_db_password", secret=True),
+        Variable("airflow_rotate_authority", "bool"),
         Variable("airflow_secret_key", secret=True),
         Variable("airflow_size", per_host=True),
         Variable("airflow_status_fail", "bool"),
         Variable("airflow_status_folder"),
         Variable("airflow_status_timeout", "int"),
+        Variable("airflow_tls", "word"),
+        Variable("airflow_tls_ca", "path", per_host=True),
+        Variable("airflow_tls_certificate", "path", per_host=True),
+        Variable("airflow_tls_key", "path", per_host=True),
         Variable("airflow_user"),
         Variable("airflow_users", "items", secret=True),
         Variable("airflow_variables", "items", secret=True),
@@ -139,9 +145,11 @@ DEFAULTS: Mapping[str, Any] = {
     "airflow_proxy_environment": {},
     "airflow_requirements": [],
     "airflow_result_backend": "database",
+    "airflow_rotate_authority": False,
     "airflow_size": "auto",
     "airflow_status_fail": False,
     "airflow_status_timeout": 90,
+    "airflow_tls": "false",
     "airflow_users": [],
     "airflow_variables": [],
     "airflow_worker_instances": {},
@@ -149,11 +157,9 @@ DEFAULTS: Mapping[str, Any] = {
 }
 """The role's defaults again: a value that was emptied or refused still has to be something."""
 
-UNSUPPORTED = ("airflow_tls",)
-"""Variables of later releases. Taking them without a word would leave somebody without TLS who asked for it."""
-
 KIND_NAMES = {
     "str": "a text",
+    "word": "a word",
     "path": "an absolute path",
     "int": "a whole number",
     "bool": "true or false",
@@ -167,6 +173,11 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError
     return str(value)
+
+
+def _word(value: Any) -> str:
+    """A text; YAML takes some words for truth values."""
+    return str(value).lower() if isinstance(value, bool) else _text(value)
 
 
 def _path(value: Any) -> str:
@@ -217,6 +228,7 @@ def _plain(value: Any) -> Any:
 
 CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "str": _text,
+    "word": _word,
     "path": _path,
     "int": _number,
     "bool": _truth,
@@ -257,19 +269,12 @@ def clean_hosts(hosts: Mapping[str, Host]) -> tuple[dict[str, Host], list[str]]:
 
 def unknown_variables(hosts: Iterable[Host], further: frozenset[str]) -> Iterator[str]:
     """A name nearly like one of ours is a typing error; any other airflow_* variable is the user's own."""
-    known = sorted({*VARIABLES, *UNSUPPORTED, *further})
+    known = sorted({*VARIABLES, *further})
     names = {name for host in hosts for name in host.variables if name.startswith("airflow_")}
     for name in sorted(names - set(known)):
         near = difflib.get_close_matches(name, known, n=1, cutoff=CLOSE_ENOUGH)
         if near:
             yield f"{name} is not a variable of this collection: {near[0]} is; rename it."
-
-
-def unsupported_variables(hosts: Mapping[str, Host]) -> Iterator[str]:
-    """What a later release will know is refused, not ignored."""
-    for name in UNSUPPORTED:
-        if any(host.variables.get(name) not in (None, "") for host in hosts.values()):
-            yield f"{name} is not supported by this release: remove it."
 
 
 def differing_variables(hosts: Mapping[str, Host]) -> Iterator[str]:

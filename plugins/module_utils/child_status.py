@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Child program: ask the metadata database and the broker. It runs in the interpreter of an Airflow installation, which has their drivers.
 
-Request on standard input: line, database_url, broker_url, broker_options, queues, nodes, broadcast. Answer on standard output: database,
-broker; each holds what was found, or `error` with the reason why there is nothing.
+Request on standard input: line, database_url, broker_url, broker_options, broker_ssl, queues, nodes, broadcast. Answer on standard output:
+database, broker; each holds what was found, or `error` with the reason why there is nothing.
 """
 
 from __future__ import annotations
@@ -174,7 +174,9 @@ def look_at_broker(request: dict[str, Any]) -> dict[str, Any]:
     }
     if url.startswith("amqp"):
         transport = {"max_retries": 1}
-    app.conf.update(broker_connection_timeout=CONNECT_SECONDS, broker_transport_options=transport)
+    app.conf.update(
+        broker_connection_timeout=CONNECT_SECONDS, broker_transport_options=transport, broker_use_ssl=request.get("broker_ssl") or False
+    )
     with closing(app.connection_for_write()) as connection:
         connection.ensure_connection(max_retries=places, timeout=places * CONNECT_SECONDS)
         found: dict[str, Any] = {"version": version_of(connection), "queues": {}}

@@ -50,6 +50,7 @@ NO_NUMBER = 2**64 - 1
 DATABASE_URL = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 BROKER_URL = "AIRFLOW__CELERY__BROKER_URL"
 BROKER_OPTIONS = "celery_broker_transport_options"
+FURTHER_CELERY = "AIRFLOW__CELERY__EXTRA_CELERY_CONFIG"
 OPTIONS_PREFIX = f"AIRFLOW__{BROKER_OPTIONS.upper()}__"
 SENTINEL_SETTINGS = "/etc/*/airflow-sentinel.conf"
 SENTINEL_LOGIN = re.compile(r"^sentinel sentinel-(user|pass) (\S+)$", re.MULTILINE)
@@ -237,6 +238,17 @@ def broker_options(files: Sequence[str], config_file: str) -> dict[str, Any]:
         except ValueError:
             found[name] = text
     return found
+
+
+def broker_ssl(files: Sequence[str], config_file: str) -> dict[str, Any] | None:
+    """How Celery verifies the broker, by the same places; None without TLS."""
+    config = configparser.RawConfigParser(strict=False)
+    with suppress(configparser.Error):
+        config.read_string(read(config_file))
+    text = setting_of(files, FURTHER_CELERY) or config.get("celery", "extra_celery_config", fallback="{}")
+    with suppress(ValueError, AttributeError):
+        return json.loads(text).get("broker_use_ssl") or None
+    return None
 
 
 def page(opener: Any, url: str) -> dict[str, Any]:

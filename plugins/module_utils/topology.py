@@ -23,6 +23,7 @@ from . import _topology_rules_mysql as mysql_rules
 from . import _topology_rules_mysql_pair as pair_rules
 from . import _topology_rules_objects as object_rules
 from . import _topology_rules_patroni as cluster_rules
+from . import _topology_rules_tls as tls_rules
 from . import _topology_rules_values as value_rules
 from . import _topology_rules_versions as version_rules
 from ._topology_celery import derive_celery
@@ -32,7 +33,7 @@ from ._topology_secrets import SecretStore, needs_admin, resolve_secrets
 from ._topology_settings import choose_settings
 from ._topology_stages import derive
 from ._topology_status import host_status, installation_status
-from ._topology_variables import clean_hosts, differing_variables, unknown_variables, unsupported_variables
+from ._topology_variables import clean_hosts, differing_variables, unknown_variables
 
 __all__ = ["Host", "Inputs", "SecretStore", "Topology", "TopologyError", "compile_topology", "survey_topology"]
 
@@ -47,6 +48,7 @@ PARTS = (
     mysql_rules,
     pair_rules,
     celery_rules,
+    tls_rules,
     value_rules,
     dag_rules,
     api_rules,
@@ -95,7 +97,7 @@ def survey_topology(inputs: Inputs, store: SecretStore) -> tuple[Topology, list[
     if not inputs.hosts:
         raise TopologyError(["The installation has no hosts: put hosts into airflow_webserver and airflow_scheduler, children of airflow."])
     hosts, findings = clean_hosts(inputs.hosts)
-    findings += [*unknown_variables(hosts.values(), inputs.known_names), *unsupported_variables(hosts), *differing_variables(hosts)]
+    findings += [*unknown_variables(hosts.values(), inputs.known_names), *differing_variables(hosts)]
     draft = Draft(replace(inputs, hosts=hosts))
     derive(draft)
     derive_celery(draft)

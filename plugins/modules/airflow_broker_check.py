@@ -26,6 +26,10 @@ options:
     description: The address of the broker, with its password.
     type: str
     required: true
+  ssl:
+    description:
+      - How the broker is verified, as Celery's C(broker_use_ssl). Needed where the address begins with V(rediss) or V(amqps).
+    type: dict
   name:
     description: The broker's place, for messages.
     type: str
@@ -56,11 +60,15 @@ from ansible_collections.updraft.airflow.plugins.module_utils._broker_check impo
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={"url": {"type": "str", "required": True, "no_log": True}, "name": {"type": "str", "required": True}},
+        argument_spec={
+            "url": {"type": "str", "required": True, "no_log": True},
+            "ssl": {"type": "dict"},
+            "name": {"type": "str", "required": True},
+        },
         supports_check_mode=True,
     )
     try:
-        warnings = check_broker(module.params["url"], module.params["name"])
+        warnings = check_broker(module.params["url"], module.params["name"], module.params["ssl"])
     except BrokerError as error:
         module.fail_json(msg=f"{error}.")
     for warning in warnings:

@@ -52,6 +52,13 @@ options:
   broker_url:
     description: The address of the broker. Needed with O(node).
     type: str
+  broker_ssl:
+    description:
+      - How the broker is verified, as Celery's C(broker_use_ssl). Needed where the address begins with V(rediss) or V(amqps).
+    type: dict
+  ca_path:
+    description: The file of the authorities that may have signed the certificate of O(url); those of the host unless given.
+    type: path
   timeout:
     description: Seconds to wait.
     type: int
@@ -92,6 +99,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.updraft.airflow.plugins.module_utils._celery_worker import worker_problem
 from ansible_collections.updraft.airflow.plugins.module_utils._database import ARGUMENTS, Database, DatabaseError
+from ansible_collections.updraft.airflow.plugins.module_utils.host_pages import verifying
 
 PAUSE_SECONDS = 0.5
 
@@ -109,7 +117,7 @@ class Daemon:
         self.heartbeat_age = timedelta(seconds=parameters["heartbeat_age"])
         self.database = Database(parameters["database"]) if parameters["database"] else None
         # A proxy of the environment is no way to a daemon of this host.
-        self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), *verifying(parameters["ca_path"]))
 
     def unit_state(self) -> dict[str, str]:
         """What systemd says of the unit."""
@@ -129,7 +137,7 @@ class Daemon:
     def _worker_problem(self) -> str | None:
         if not self.node:
             return None
-        return worker_problem(self.module.params["broker_url"], self.node, self.module.params["queues"])
+        return worker_problem(self.module.params["broker_url"], self.node, self.module.params["queues"], self.module.params["broker_ssl"])
 
     def _page_problem(self) -> str | None:
         if not self.url:
@@ -194,6 +202,8 @@ def main() -> None:
             "node": {"type": "str"},
             "queues": {"type": "list", "elements": "str", "default": []},
             "broker_url": {"type": "str", "no_log": True},
+            "broker_ssl": {"type": "dict"},
+            "ca_path": {"type": "path"},
             "timeout": {"type": "int", "default": 120},
             "heartbeat_age": {"type": "int", "default": 30},
             "journal_lines": {"type": "int", "default": 20},

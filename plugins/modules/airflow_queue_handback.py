@@ -32,6 +32,10 @@ options:
     description: The address of the broker.
     type: str
     required: true
+  broker_ssl:
+    description:
+      - How the broker is verified, as Celery's C(broker_use_ssl). Needed where the address begins with V(rediss) or V(amqps).
+    type: dict
   database_url:
     description: The SQLAlchemy address of the metadata database.
     type: str
@@ -78,6 +82,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "broker_url": {"type": "str", "required": True, "no_log": True},
+            "broker_ssl": {"type": "dict"},
             "database_url": {"type": "str", "required": True, "no_log": True},
             "queues": {"type": "list", "elements": "str", "default": []},
         },
@@ -86,7 +91,7 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=False, tasks=[], left=0, broker_answered=True)
     try:
-        done = hand_back(module.params["broker_url"], module.params["database_url"], module.params["queues"])
+        done = hand_back(module.params["broker_url"], module.params["database_url"], module.params["queues"], module.params["broker_ssl"])
     except HandbackError as error:
         module.fail_json(msg=str(error))
     if done.broker_error:

@@ -46,6 +46,9 @@ options:
     description: The pages on which daemons of this host tell that they are well, by the daemon's name.
     type: dict
     default: {}
+  ca_path:
+    description: The file of the authorities that may have signed the certificates of O(pages); those of the host unless given.
+    type: path
   expected_files:
     description: What files and links are to be, by their paths. Each has either a V(sha256) or a V(target).
     type: dict
@@ -211,6 +214,7 @@ from ansible_collections.updraft.airflow.plugins.module_utils._command import ru
 from ansible_collections.updraft.airflow.plugins.module_utils._failure import unforeseen
 from ansible_collections.updraft.airflow.plugins.module_utils.host_child import ChildError, base_environment, run_child
 from ansible_collections.updraft.airflow.plugins.module_utils.host_fingerprint import fingerprint
+from ansible_collections.updraft.airflow.plugins.module_utils.host_pages import verifying
 
 COMMAND_SECONDS = 20
 
@@ -265,7 +269,7 @@ class Look:
     def _own_http(self) -> None:
         wanted = self.parameters
         # A proxy of the environment is no way to a daemon of this host.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), *verifying(wanted["ca_path"]))
         self.part("pages", lambda: {name: host_status.page(opener, url) for name, url in wanted["pages"].items()})
         self.part("patroni", lambda: self._patroni() if wanted["patroni_url"] else None)
         self.part("pair", lambda: host_status.pair(wanted["pair_url"]) if wanted["pair_url"] else None)
@@ -308,6 +312,7 @@ class Look:
             "database_url": database_url,
             "broker_url": broker_url,
             "broker_options": host_status.broker_options(wanted["broker_files"], os.path.join(wanted["config_dir"], "airflow.cfg")),
+            "broker_ssl": host_status.broker_ssl(wanted["broker_files"], os.path.join(wanted["config_dir"], "airflow.cfg")),
             **{name: wanted[name] for name in ("queues", "nodes", "broadcast")},
         }
         try:
@@ -336,6 +341,7 @@ def main() -> None:
             "line": {"type": "int", "choices": [2, 3], "required": True},
             "units": texts,
             "pages": {"type": "dict", "default": {}},
+            "ca_path": {"type": "path"},
             "expected_files": {"type": "dict", "default": {}},
             "database_files": paths,
             "broker_files": paths,

@@ -19,6 +19,7 @@ import http.client
 import json
 import os
 import signal
+import ssl
 import sys
 import tempfile
 import time
@@ -50,9 +51,12 @@ class Server:
     address: str
     port: int
 
-    def answers(self, path: str) -> bool:
-        """Whether it gives the page in time, whatever is on it."""
-        connection = http.client.HTTPConnection(self.address, self.port, timeout=ANSWER_SECONDS)
+    def answers(self, path: str, authority: str = "") -> bool:
+        """Whether it gives the page in time, whatever is on it; with a file of authorities, by TLS."""
+        try:
+            connection = self.connection(authority)
+        except OSError:
+            return False
         try:
             connection.request("GET", path, headers={"Connection": "close"})
             return connection.getresponse().status < 500
@@ -60,6 +64,13 @@ class Server:
             return False
         finally:
             connection.close()
+
+    def connection(self, authority: str) -> http.client.HTTPConnection:
+        """A way to ask it. The file is read each time, for it may change."""
+        if not authority:
+            return http.client.HTTPConnection(self.address, self.port, timeout=ANSWER_SECONDS)
+        context = ssl.create_default_context(cafile=authority)
+        return http.client.HTTPSConnection(self.address, self.port, timeout=ANSWER_SECONDS, context=context)
 
 
 @dataclass
@@ -154,19 +165,20 @@ class Watch:
 
     servers: list[Server]
     path: str
+    authority: str = ""
     failures: dict[str, int] = field(default_factory=dict)
 
     def ask(self, pool: ThreadPoolExecutor) -> set[str]:
         """The names of those that are out."""
-        for server, answers in zip(self.servers, pool.map(lambda one: one.answers(self.path), self.servers)):
+        for server, answers in zip(self.servers, pool.map(lambda one: one.answers(self.path, self.authority), self.servers)):
             self.failures[server.name] = 0 if answers else self.failures.get(server.name, 0) + 1
         return {server.name for server in self.servers if self.failures[server.name] >= FAILURES_UNTIL_OUT}
 
 
-def read_settings(path: Path = SETTINGS) -> tuple[list[Server], str]:
-    """The servers and the page to ask for."""
+def read_settings(path: Path = SETTINGS) -> tuple[list[Server], str, str]:
+    """The servers, the page to ask for, and the file of authorities that signed their certificates."""
     found = json.loads(path.read_text(encoding="utf-8"))
-    return [Server(**entry) for entry in found["servers"]], found["path"]
+    return [Server(**entry) for entry in found["servers"]], found["path"], found.get("authority", "")
 
 
 def watch(nginx: Nginx) -> None:
@@ -175,7 +187,7 @@ def watch(nginx: Nginx) -> None:
     with ThreadPoolExecutor(max_workers=MOST_AT_ONCE) as pool:
         before: set[str] = set()
         while True:
-            watcher.servers, watcher.path = read_settings()
+            watcher.servers, watcher.path, watcher.authority = read_settings()
             out = watcher.ask(pool)
             for name in sorted(out ^ before):
                 print(f"{name} {'does not answer: it gets no requests' if name in out else 'answers'}", flush=True)
@@ -187,7 +199,7 @@ def watch(nginx: Nginx) -> None:
 
 def prepare(nginx: Nginx) -> None:
     """A file for nginx to start with, which names the servers that there are now."""
-    servers, _path = read_settings()
+    servers, *_further = read_settings()
     with suppress(FileNotFoundError):
         text = nginx.file.read_text(encoding="utf-8")
         if text in (upstream(servers, out) for out in subsets([server.name for server in servers])):
@@ -206,7 +218,7 @@ def subsets(names: list[str]) -> Iterable[set[str]]:
 
 def drain(nginx: Nginx, name: str) -> None:
     """Take one out. The last one that answers stays: a request that waits for its return is better than none."""
-    servers, _path = read_settings()
+    servers, *_further = read_settings()
     nginx.drained.mkdir(mode=0o755, parents=True, exist_ok=True)
     if not gets_requests(nginx, name) or not any(gets_requests(nginx, server.name) for server in servers if server.name != name):
         return

@@ -101,7 +101,9 @@ class Installation:
         for number, line in enumerate(hosts.run(self.host, "env", "-i", "/bin/sh", "-c", READ_ENVIRONMENTS).splitlines()):
             found |= {f"{name} in environment {number}": value for name, value in secrets.of_environment(json.loads(line)).items()}
         generated = self.inventory_dir / "credentials" / str(self.variables.get("airflow_installation", "airflow"))
-        found |= {place.name: place.read_text(encoding="utf-8").strip() for place in generated.glob("*")}
+        # Certificates are everybody's, their keys are not.
+        files = [place for place in generated.rglob("*.txt") if not place.name.endswith(".crt.txt")]
+        found |= {place.name: place.read_text(encoding="utf-8").strip() for place in files}
         found["the administrator's password"] = self.admin[1]
         found |= {f"the secret of a {kind}": value for kind, value in self.variables.get("test_secrets", {}).items()}
         if "airflow_adopt_home" in self.variables:
@@ -145,17 +147,21 @@ def inventory_dir() -> Path:
     return Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent
 
 
-def published_url(container: str) -> str:
+def published_url(container: str, scheme: str = "http") -> str:
     """Where a container's port 8080 is on this machine."""
     said = subprocess.run(["docker", "port", container, "8080/tcp"], capture_output=True, text=True, check=True).stdout
-    return f"http://{said.splitlines()[0]}"
+    return f"{scheme}://{said.splitlines()[0]}"
 
 
 def installation_on(host: Any) -> Installation:
     """The installation on a host of testinfra's."""
     name = host.backend.get_hostname()
     variables = host.ansible.get_variables()
-    return Installation(host, name, variables, variables.get("test_base_url") or published_url(name), inventory_dir())
+    scheme = "https" if variables.get("airflow_tls") == "own_ca" else "http"
+    if scheme == "https":
+        # Whom requests trusts: nobody but the installation's own authority, as its hosts do.
+        os.environ["REQUESTS_CA_BUNDLE"] = str(inventory_dir() / "credentials" / "airflow" / "tls" / "ca.crt.txt")
+    return Installation(host, name, variables, variables.get("test_base_url") or published_url(name, scheme), inventory_dir())
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def test_no_secret_is_in_a_command_line_or_a_file_that_others_read(installation:
     hidden = installation.secrets()
     assert len(hidden) > 3
     assert secrets.told(hosts.run(installation.host, "ps", "-eo", "args"), hidden) == []
-    folders = "/etc/airflow /etc/systemd/system /usr/local/bin $(ls -d /etc/redis /etc/valkey /etc/rabbitmq 2>/dev/null)"
+    folders = "/etc/airflow /etc/systemd/system /usr/local/bin $(ls -d /etc/redis /etc/valkey /etc/rabbitmq /etc/airflow-tls 2>/dev/null)"
     readable = hosts.run(installation.host, "sh", "-c", f"find {folders} -type f -perm /o=r -exec cat {{}} +")
     assert secrets.told(readable, hidden) == []
     modes = hosts.run(installation.host, "sh", "-c", "stat -c '%U %a' /etc/airflow/*.env /etc/airflow/installation.json")

@@ -12,7 +12,12 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.updraft.airflow.plugins.filter.certificates import certificate_files, due_certificates
+from ansible_collections.updraft.airflow.plugins.filter.certificates import (
+    authorities,
+    certificate_files,
+    certificate_keys,
+    due_certificates,
+)
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -128,3 +133,44 @@ def test_a_host_gets_folders_authority_certificate_and_key(tmp_path: Path) -> No
 def test_a_certificate_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(AnsibleFilterError, match=r"ca\.crt\.txt cannot be read"):
         certificate_files([WANTED], str(tmp_path), "db1")
+
+
+def test_all_are_renewed_when_that_is_wanted(tmp_path: Path) -> None:
+    Authority(tmp_path).issue()
+    assert due_certificates([WANTED], str(tmp_path), "db1", renew=True) == [WANTED]
+
+
+def test_who_only_trusts_needs_nothing_but_the_authority(tmp_path: Path) -> None:
+    trusted = {**WANTED, "key": None, "certificate": None}
+    assert due_certificates([trusted], str(tmp_path), "db1", renew=True) == [trusted]
+    Authority(tmp_path)
+    assert due_certificates([trusted], str(tmp_path), "db1", renew=True) == []
+    assert [entry["path"] for entry in certificate_files([trusted], str(tmp_path), "db1")] == ["/etc/etcd/tls", "/etc/etcd/tls/ca.crt"]
+    assert certificate_keys([trusted], str(tmp_path), "db1") == {}
+
+
+def test_a_key_without_an_owner_gets_the_roles(tmp_path: Path) -> None:
+    Authority(tmp_path).issue()
+    entries = certificate_files([{**WANTED, "owner": "", "group": ""}], str(tmp_path), "db1", "valkey")
+    assert (entries[-1]["owner"], entries[-1]["group"], entries[-1]["mode"]) == ("valkey", "valkey", "0600")
+
+
+def test_what_the_user_gives_is_brought_and_never_issued(tmp_path: Path) -> None:
+    files = {name: str(tmp_path / name) for name in ("certificate", "key", "authority")}
+    for name, path in files.items():
+        Path(path).write_text(f"{name}\n")
+    wanted = {**WANTED, "given": files}
+    assert due_certificates([wanted], str(tmp_path / "none"), "db1", renew=True) == []
+    entries = certificate_files([wanted], str(tmp_path / "none"), "db1")
+    assert [entry["content"] for entry in entries[2:4]] == ["authority\n", "certificate\n"]
+    assert certificate_keys([wanted], str(tmp_path), "db1") == {WANTED["key"]: files["key"]}
+
+
+def test_while_the_authority_changes_both_are_trusted(tmp_path: Path) -> None:
+    Authority(tmp_path)
+    own = (tmp_path / "ca.crt.txt").read_text()
+    assert authorities(str(tmp_path)) == own
+    (tmp_path / "ca-next.crt.txt").write_text("next\n")
+    assert authorities(str(tmp_path)) == own + "next\n"
+    (tmp_path / "ca-former.crt.txt").write_text("former\n")
+    assert authorities(str(tmp_path)) == own + "next\nformer\n"

@@ -22,8 +22,8 @@ from ansible_collections.updraft.airflow.plugins.filter.differences import diffe
 PLAN: dict[str, Any] = {
     "paths": {"config_dir": "/etc/airflow"},
     "daemons": [
-        {"unit": "airflow-worker", "component": "worker", "environment": {"KEY": "unspoken"}},
-        {"unit": "airflow-worker@reports", "component": "worker", "environment": {"KEY": "unspoken"}},
+        {"unit": "airflow-worker", "component": "worker", "environment": {"KEY": "unspoken"}, "reads": []},
+        {"unit": "airflow-worker@reports", "component": "worker", "environment": {"KEY": "unspoken"}, "reads": ["/etc/ca.crt"]},
     ],
 }
 
@@ -39,6 +39,7 @@ def test_units_have_their_own_file_and_one_environment() -> None:
     assert daemon_reads(PLAN)["airflow-worker@reports.service"] == [
         "/etc/systemd/system/airflow-worker@reports.service",
         "/etc/airflow/worker.env",
+        "/etc/ca.crt",
     ]
 
 

@@ -358,6 +358,7 @@ def test_the_record_is_what_the_next_run_needs() -> None:
         "version": "3.3.2",
         "engine": "postgresql",
         "executor": "LocalExecutor",
+        "tls": "false",
         "database": {"host": "127.0.0.1", "port": 5432, "name": "airflow"},
         "adopted": None,
         "moved": None,

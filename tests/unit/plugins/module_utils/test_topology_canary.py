@@ -87,6 +87,7 @@ def test_one_host_runs_it_and_calls_the_api() -> None:
         "url": "http://127.0.0.1:8081/flow",
         "username": "updraft",
         "password": topology.new_secrets["api_password"],
+        "ca_path": None,
     }
 
 

@@ -567,7 +567,6 @@ TYPE_CASES = {
         server(airflow_metdata_db_host="db"),
         "airflow_metdata_db_host is not a variable of this collection: airflow_metadata_db_host is; rename it.",
     ),
-    "of a later release": (server(airflow_tls="own_ca"), "airflow_tls is not supported by this release: remove it."),
     "not the same everywhere": (
         inventory({"h1": ALL, "h2": "triggerer"}, details={"h2": Host("h2", {"airflow_drain_timeout": 5}, facts("198.18.0.9"), info())}),
         "airflow_drain_timeout differs between h1 and h2 (600 and 5): set it once, for the whole group.",
@@ -714,7 +713,7 @@ def test_hosts_left_at_another_schema_are_refused() -> None:
 
 
 def test_all_findings_come_together() -> None:
-    found = findings(server(airflow_version="3.3", airflow_user="root", airflow_size="huge", airflow_tls="own_ca"))
+    found = findings(server(airflow_version="3.3", airflow_user="root", airflow_size="huge", airflow_tls="yes"))
     assert len(found) == 4
 
 
