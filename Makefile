@@ -129,6 +129,11 @@ test-moves: tools ## Run the scenarios in which executors and brokers change, an
 	tests/tools/prepare-molecule
 	python tests/tools/lanes.py $(LANES) $(MOVES)
 
+test-cluster-mysql: tools ## Run the scenario of a small cluster with 2.11.2, MySQL and Redis with sentinels, whose parts fail one at a time
+	@echo "== Molecule"
+	tests/tools/prepare-molecule
+	python tests/tools/lanes.py 1 cluster_mysql
+
 test-grown: tools ## Run the scenario of one host that becomes a cluster
 	@echo "== Molecule"
 	tests/tools/prepare-molecule
@@ -165,4 +170,4 @@ docs: tools ## Write the generated docs anew
 build: tools ## Build the collection's tarball
 	@ansible-galaxy collection build --force --output-path $(CACHE)
 
-.PHONY: help tools docker-engine demo demo-clean lint unit database api bench-objects bench-throughput dags canary sanity molecule servers-and-scenarios test-moves test-grown test-faults test locks docs build
+.PHONY: help tools docker-engine demo demo-clean lint unit database api bench-objects bench-throughput dags canary sanity molecule servers-and-scenarios test-moves test-cluster-mysql test-grown test-faults test locks docs build

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from typing import Any, ClassVar
 
 from celery.backends.redis import SentinelBackend
@@ -20,6 +21,9 @@ from redis.sentinel import SentinelManagedConnection
 
 NO_MASTER = ("NOREPLICAS", "UNBLOCKED", "MASTERDOWN", "READONLY")
 """What a server answers that is no master any more, or that has no replica yet."""
+
+PAUSE_SECONDS = 0.2
+"""Celery tries at once again where it can connect, and would have used up its tries before a replica follows."""
 
 REPLICAS = 1
 REPLICA_MILLISECONDS = 2000
@@ -36,6 +40,7 @@ class Connection(SentinelManagedConnection):  # type: ignore[misc]
         except ResponseError as error:
             if isinstance(error, (MasterDownError, ReadOnlyError)) or str(error).startswith(NO_MASTER):
                 self.disconnect()
+                time.sleep(PAUSE_SECONDS)
                 raise RedisConnectionError(f"This server cannot be written to now: {error}") from error
             raise
 
@@ -52,6 +57,12 @@ class Channel(SentinelChannel):  # type: ignore[misc]
     connection_class = Connection
     socket_keepalive = True
     socket_keepalive_options: ClassVar[dict[int, int]] = {socket.TCP_KEEPIDLE: 5, socket.TCP_KEEPINTVL: 2, socket.TCP_KEEPCNT: 3}
+
+    def _connparams(self, asynchronous: bool = False) -> Any:
+        if self.connection is None or self.connection.client is None:
+            # A task ended, and its worker goes to another server meanwhile. Without a word for it, the worker would end.
+            raise RedisConnectionError("This channel was closed")
+        return super()._connparams(asynchronous)
 
     def _sentinel_managed_pool(self, asynchronous: bool = False) -> Any:
         pool = super()._sentinel_managed_pool(asynchronous)

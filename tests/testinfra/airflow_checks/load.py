@@ -33,6 +33,7 @@ class Load:
 
     installation: Installation
     client: api.Client
+    seconds_between_runs: float = SECONDS_BETWEEN_RUNS
     asked: list[str] = field(default_factory=list)
     stopped: threading.Event = field(default_factory=threading.Event)
 
@@ -42,12 +43,13 @@ class Load:
             run_id = f"load_{uuid.uuid4().hex}"
             while not self._ask(run_id) and not self.stopped.is_set():
                 time.sleep(0.5)
-            self.stopped.wait(SECONDS_BETWEEN_RUNS)
+            self.stopped.wait(self.seconds_between_runs)
 
     def _ask(self, run_id: str) -> bool:
-        place = f"{self.client.base_url}/api/v2{api.path('dags', DAG, 'dagRuns')}"
+        place = self.client.base_url + api.LINES[self.client.line]["api"] + api.path("dags", DAG, "dagRuns")
+        wanted: api.Answer = {"dag_run_id": run_id, "conf": {}, **({"logical_date": None} if self.client.line == 3 else {})}
         try:
-            answer = self.client.session.post(place, json={"dag_run_id": run_id, "conf": {}, "logical_date": None}, timeout=ANSWER_SECONDS)
+            answer = self.client.session.post(place, json=wanted, timeout=ANSWER_SECONDS)
         except requests.RequestException:
             return False
         # Conflict: somebody took it, and his answer was lost.
@@ -109,12 +111,12 @@ class Load:
 
 
 @contextmanager
-def load(installation: Installation) -> Iterator[Load]:
+def load(installation: Installation, seconds_between_runs: float = SECONDS_BETWEEN_RUNS) -> Iterator[Load]:
     """Ask for runs while the block runs."""
     client = installation.client()
     client.wait_for_dag(DAG)
     client.pause(DAG, False)
-    asked = Load(installation, client)
+    asked = Load(installation, client, seconds_between_runs)
     asking = threading.Thread(target=asked.keep_asking)
     asking.start()
     try:
