@@ -62,6 +62,7 @@ def certificate_files(certificates: Sequence[Mapping[str, Any]], folder: str, ho
         public = {"owner": "root", "group": "root", "mode": "0644"}
         place = os.path.dirname(certificate["key"] or certificate["authority"])
         folders = [os.path.dirname(place), place] if certificate["key"] else [place]
+        folders.append(os.path.dirname(certificate["authority"]))
         entries += [{**public, "path": path, "state": "directory", "mode": "0755"} for path in folders]
         entries.append({**public, "path": certificate["authority"], "content": authorities(folder, certificate.get("given"))})
         if certificate["key"]:

@@ -174,3 +174,9 @@ def test_while_the_authority_changes_both_are_trusted(tmp_path: Path) -> None:
     assert authorities(str(tmp_path)) == own + "next\n"
     (tmp_path / "ca-former.crt.txt").write_text("former\n")
     assert authorities(str(tmp_path)) == own + "next\nformer\n"
+
+
+def test_the_authority_has_a_folder_too(tmp_path: Path) -> None:
+    Authority(tmp_path).issue()
+    entries = certificate_files([{**WANTED, "authority": "/etc/airflow-tls/ca.crt"}], str(tmp_path), "db1")
+    assert [entry["path"] for entry in entries if entry.get("state") == "directory"] == ["/etc/etcd", "/etc/etcd/tls", "/etc/airflow-tls"]
