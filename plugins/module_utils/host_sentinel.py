@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,8 @@ PAUSE_MS = 10_000
 LEVEL_SECONDS = 3.0
 FAILOVER_SECONDS = 20.0
 POLL_SECONDS = 0.2
+NO_PORT = "0"
+"""What a sentinel says of one whose address another one has now."""
 
 
 class SentinelError(Exception):
@@ -159,9 +161,9 @@ class Joining:
         try:
             with place.sentinel() as sentinel:
                 master = sentinel.fields("SENTINEL", "MASTER", place.master_name)
-                sentinels = {row["ip"]: row["flags"] for row in sentinel.rows("SENTINEL", "SENTINELS", place.master_name)}
-                replicas = {row["ip"]: row["flags"] for row in sentinel.rows("SENTINEL", "SLAVES", place.master_name)}
-                if master["flags"] == "master" and self._forget(sentinel, {**sentinels, **replicas}):
+                sentinels = sentinel.rows("SENTINEL", "SENTINELS", place.master_name)
+                replicas = sentinel.rows("SENTINEL", "SLAVES", place.master_name)
+                if master["flags"] == "master" and self._forget(sentinel, [*sentinels, *replicas]):
                     self.problem = "its sentinel looks around anew"
                     return None
             with place.server() as server:
@@ -169,12 +171,16 @@ class Joining:
         except RedisError as error:
             self.problem = str(error)
             return None
-        missing = set(place.others) - set(sentinels)
+        known = {row["ip"]: row["flags"] for row in sentinels if row["port"] != NO_PORT}
+        missing = set(place.others) - set(known)
+        # One that was made anew at an old address is known when it has been heard of, and the old one can be forgotten then.
+        missing |= {address for address in place.others if "down" in known.get(address, "") and self._answers(address)}
         members = {place.address, *place.others}
+        reached = {master["ip"], *(row["ip"] for row in replicas)}
         if missing:
             self.problem = f"its sentinel has not heard of that of {', '.join(sorted(missing))}"
-        elif members - {master["ip"], *replicas}:
-            self.problem = f"its sentinel knows no server at {', '.join(sorted(members - {master['ip'], *replicas}))}"
+        elif members - reached:
+            self.problem = f"its sentinel knows no server at {', '.join(sorted(members - reached))}"
         elif not self._has_its_part(state, master["ip"]):
             self.problem = f"its Redis does not follow {master['ip']}"
         else:
@@ -186,11 +192,19 @@ class Joining:
             return master == self.place.address
         return bool(state.get("master_host") == master and state.get("master_link_status") == "up")
 
-    def _forget(self, sentinel: RedisClient, seen: dict[str, str]) -> bool:
-        """Forget hosts that are no part any more: a sentinel counts all that it ever knew when it asks for a majority."""
-        unknown = {address: flags for address, flags in seen.items() if address not in (self.place.address, *self.place.others)}
-        gone = tuple(sorted(address for address, flags in unknown.items() if "down" in flags or "disconnected" in flags))
-        self.strangers = tuple(sorted(set(unknown) - set(gone)))
+    def _answers(self, address: str) -> bool:
+        try:
+            with self.place.sentinel(address):
+                return True
+        except RedisError:
+            return False
+
+    def _forget(self, sentinel: RedisClient, seen: Sequence[Mapping[str, str]]) -> bool:
+        """Forget who is no part any more: a sentinel counts all that it ever knew when it asks for a majority."""
+        members = (self.place.address, *self.place.others)
+        unknown = [row for row in seen if row["ip"] not in members or row["port"] == NO_PORT]
+        gone = tuple(sorted({row["ip"] for row in unknown if "down" in row["flags"] or "disconnected" in row["flags"]}))
+        self.strangers = tuple(sorted({row["ip"] for row in unknown} - set(gone)))
         if not gone or self.forgot:
             return False
         sentinel.ask("SENTINEL", "RESET", self.place.master_name)

@@ -86,8 +86,9 @@ def fields(**values: str) -> list[str]:
 
 def told(master: str = OWN, flags: str = "master", others: tuple[str, ...] = (SECOND, THIRD), gone: tuple[str, ...] = ()) -> dict[str, Any]:
     """What a sentinel answers."""
-    seen = [fields(ip=address, flags="s_down,sentinel,disconnected" if address in gone else "sentinel") for address in (*others, *gone)]
-    replicas = [fields(ip=address, flags="s_down,slave" if address in gone else "slave") for address in (OWN, *others, *gone)]
+    down = dict.fromkeys(gone, "s_down,disconnected,")
+    seen = [fields(ip=address, port="1", flags=f"{down.get(address, '')}sentinel") for address in (*others, *gone)]
+    replicas = [fields(ip=address, port="1", flags=f"{down.get(address, '')}slave") for address in (OWN, *others, *gone)]
     return {
         "SENTINEL MASTER airflow": fields(ip=master, flags=flags, runid="a1", num_other_sentinels=str(len(seen))),
         "SENTINEL SENTINELS airflow": seen,
@@ -206,3 +207,30 @@ def test_a_host_that_still_takes_part_is_told(made: Any) -> None:
     joining = Joining(place(server.port, sentinel.port))
     joining.wait(0.1)
     assert (joining.strangers, joining.forgot) == (("127.0.0.9",), ())
+
+
+def test_a_sentinel_that_was_made_anew_takes_the_place_of_the_old_one(made: Any) -> None:
+    answers = told()
+    old = fields(ip=THIRD, port="0", flags="s_down,sentinel,disconnected")
+    answers["SENTINEL SENTINELS airflow"].append(old)
+
+    def reset() -> str:
+        answers["SENTINEL SENTINELS airflow"].remove(old)
+        return ":1"
+
+    answers["SENTINEL RESET airflow"] = reset
+    sentinel, server = made(answers), made({"INFO replication": "role:master\r\n"})
+    joining = Joining(place(server.port, sentinel.port))
+    assert joining.wait(2) == OWN
+    assert joining.forgot == (THIRD,)
+
+
+def test_a_sentinel_that_answers_is_waited_for(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = told()
+    answers["SENTINEL SENTINELS airflow"][1] = fields(ip=THIRD, port="1", flags="s_down,sentinel,disconnected")
+    sentinel, server = made(answers), made({"INFO replication": "role:master\r\n"})
+    monkeypatch.setattr(Joining, "_answers", lambda _self, _address: True)
+    with pytest.raises(SentinelError, match="has not heard of that of"):
+        Joining(place(server.port, sentinel.port)).wait(0.1)
+    monkeypatch.setattr(Joining, "_answers", lambda _self, _address: False)
+    assert Joining(place(server.port, sentinel.port)).wait(0.1) == OWN
