@@ -29,8 +29,12 @@ ROLE_USER = "airflow-database-role"
 REPLICATION_USER = "airflow_replication"
 SECRET = "database_replication_password"
 
-SEMI_SYNC_SECONDS = 10
-"""How long a commit waits for a replica that does not answer, before the source goes on alone."""
+SEMI_SYNC_SECONDS = 20
+"""How long a commit waits for a replica that does not answer, before the source goes on alone.
+
+Longer than the proxies take to notice that the source's host is lost, which is 8 s at most, and a busy machine needs some room: what was
+not noticed in this time cannot be told from a source that went on alone.
+"""
 
 SETTINGS: Mapping[str, str] = {
     "super_read_only": "ON",

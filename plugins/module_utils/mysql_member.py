@@ -208,8 +208,9 @@ class Member:
         pair = self.pair
         self.run("STOP REPLICA")
         self.run("SET GLOBAL clone_valid_donor_list = %s", parameters=[f"{pair['peer_host']}:{pair['peer_port']}"])
-        # Nobody may follow, or take over, from what is half a copy.
-        self.run("RESET REPLICA ALL", "SET GLOBAL super_read_only = ON")
+        # Nobody may follow, or take over, from what is half a copy. Its own data are dropped first, which root may do then and nobody
+        # else; when it starts again, it is closed as ever.
+        self.run("RESET REPLICA ALL", "SET GLOBAL read_only = ON", "SET GLOBAL super_read_only = OFF")
         before = self._copies()
         statement = f"CLONE INSTANCE FROM %s@%s:{int(pair['peer_port'])} IDENTIFIED BY %s REQUIRE SSL"
         with self.session(patient=True) as connection, connection.cursor() as cursor:

@@ -22,8 +22,8 @@ PAUSE_SECONDS = 0.05
 TABLE = "CREATE TABLE IF NOT EXISTS updraft_writes (number bigint PRIMARY KEY)"
 PATIENCE = {
     "postgresql": {"connect_timeout": 5, "options": "-c statement_timeout=5000"},
-    # Commits may wait ten seconds for a replica that is lost.
-    "mysql": {"connect_timeout": 5, "read_timeout": 15, "write_timeout": 15},
+    # Commits may wait twenty seconds for a replica that is lost.
+    "mysql": {"connect_timeout": 5, "read_timeout": 30, "write_timeout": 30},
 }
 
 
