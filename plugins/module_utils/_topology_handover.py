@@ -12,7 +12,7 @@ from ._topology_celery import BROKER_PORTS, BROKER_TLS_PORTS, broker_url
 from ._topology_model import Draft
 from ._topology_rules_versions import moves
 from ._topology_tls import AUTHORITY, broker_ssl, ca_bundle, tls_changes
-from ._topology_urls import parse_broker_url
+from ._topology_urls import LOOPBACK, parse_broker_url
 
 SCHEDULER_UNIT = "airflow-scheduler.service"
 WORKER_UNIT = "airflow-worker"
@@ -72,7 +72,20 @@ def left_broker(draft: Draft) -> str | None:
         return None
     environments = draft.installation.get("environment") or {}
     old = (environments.get("scheduler") or {}).get(BROKER_URL)
-    return old if old and not _places(old) & _places(broker_url(draft, draft.main_host or "")) else None
+    return old if old and not _known(draft, old) & _known(draft, broker_url(draft, draft.main_host or "")) else None
+
+
+def _known(draft: Draft, url: str) -> set[tuple[str, bool, str, int | None, str]]:
+    """The places of a broker; while TLS changes, one on the scheduler's own host has one name.
+
+    With given certificates nobody calls it by its loopback address.
+    """
+    group = draft.groups["broker"][:1]
+    if not tls_changes(draft) or draft.broker is None or not draft.broker.managed or group != [draft.main_host]:
+        return _places(url)
+    host = draft.hosts[group[0]]
+    names = {*LOOPBACK, host.name, host.address, host.default_address}
+    return {(kind, many, host.name if place in names else place, port, name) for kind, many, place, port, name in _places(url)}
 
 
 def _old_ssl(draft: Draft, url: str) -> dict[str, Any] | None:

@@ -209,6 +209,13 @@ def test_tasks_end_before_tls_comes_or_goes(recorded: str | None, wanted: str) -
     assert result["is_rolled"] is False
 
 
+def test_with_given_certificates_the_broker_of_one_host_is_the_same_by_another_name() -> None:
+    variables = {"airflow_tls": "given", **FILES, "airflow_advertised_address": "h1.example.org"}
+    inputs = replace(running("own_ca", **variables), given_certificates={"h1": GivenCertificate(("h1.example.org",))})
+    found = plan(inputs, store=STORE)["handover"]
+    assert (found["pauses"], found["broker_url"]) == (True, None)
+
+
 def test_nothing_stops_where_tls_stays() -> None:
     record = running("own_ca", airflow_tls="own_ca")
     assert plan(record, store=STORE)["handover"] is None
