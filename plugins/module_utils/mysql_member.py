@@ -164,8 +164,8 @@ class Member:
             extra = self.ask("GTID_SUBTRACT(%s, %s)", found["executed"], source["executed"])
             if extra:
                 raise MemberError(
-                    f"The MySQL server of {self.name} has transactions that the source on {self.peer} does not have ({extra}): they were "
-                    f"written before {self.peer} took over, and nobody was told of them or they are lost. Look whether they matter; "
+                    f"The MySQL server of {self.name} has transactions that the source on {self.peer} does not have ({extra}): what waited "
+                    "for the replica when this server was lost, which nobody was told of, or what it wrote alone. Look at them; "
                     f"{CLONE_VARIABLE}: {self.name} throws them away, and copies the data from {self.peer}."
                 )
             if self.ask("GTID_SUBTRACT(%s, %s)", source["purged"], found["executed"]):
