@@ -221,10 +221,10 @@ def open_source(settings: dict[str, Any]) -> None:
                     return
                 if may_open(own, ask(settings["peer_url"]), os.path.exists(ALONE)):
                     let_write(connection, confirmed=not os.path.exists(ALONE))
-                    print("This server is the source: it takes writes again.", flush=True)
+                    sys.stderr.write("This server is the source: it takes writes again.\n")
                     return
         except Exception as error:
-            print(f"MySQL does not answer ({one_line(error)}).", flush=True)
+            sys.stderr.write(f"MySQL does not answer ({one_line(error)}).\n")
         time.sleep(PAUSE_SECONDS)
 
 
