@@ -144,6 +144,11 @@ test-tls: tools ## Run the scenario in which every connection is encrypted, and 
 	tests/tools/prepare-molecule
 	python tests/tools/lanes.py 1 tls
 
+test-replaced: tools ## Run the scenario in which a host of the database cluster is lost for good and another takes its place (15 minutes)
+	@echo "== Molecule"
+	tests/tools/prepare-molecule
+	python tests/tools/lanes.py 1 database_host_replaced
+
 test-faults: tools ## Let everything in a cluster fail, one thing at a time, and write docs/faults.md
 	@echo "== Molecule"
 	tests/tools/prepare-molecule
@@ -170,4 +175,4 @@ docs: tools ## Write the generated docs anew
 build: tools ## Build the collection's tarball
 	@ansible-galaxy collection build --force --output-path $(CACHE)
 
-.PHONY: help tools docker-engine demo demo-clean lint unit database api bench-objects bench-throughput dags canary sanity molecule servers-and-scenarios test-moves test-cluster-mysql test-grown test-faults test locks docs build
+.PHONY: help tools docker-engine demo demo-clean lint unit database api bench-objects bench-throughput dags canary sanity molecule servers-and-scenarios test-moves test-cluster-mysql test-grown test-replaced test-faults test locks docs build

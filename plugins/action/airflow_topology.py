@@ -118,7 +118,9 @@ class ActionModule(ActionBase):
         for name in self._members(groups, own):
             variables = own if name == current else {**self._inventory_variables(hostvars[name]), **over}
             found = others.get(name) or hostvars[name].get(HOST_INFO, {})
-            hosts[name] = self._host(name, {**under, **variables}, hostvars[name].get("ansible_facts", {}), found)
+            facts = hostvars[name].get("ansible_facts", {})
+            # Of one that could not be read, Ansible may know which interpreter it looked for.
+            hosts[name] = self._host(name, {**under, **variables}, facts if "distribution" in facts else {}, found)
         limited = [name for name in hosts if name not in others] if others else None
         dags = (task_vars.get(DAG_SOURCE) or {}).get("dags")
         given = {name: self._given(host.variables) for name, host in hosts.items() if host.variables.get("airflow_tls") == TLS_GIVEN}

@@ -159,6 +159,17 @@ def own_patroni(host: Host) -> Mapping[str, Any] | None:
     return found
 
 
+def own_etcd(host: Host) -> Mapping[str, Any]:
+    """The member of etcd that this collection made on a host, empty where there is none."""
+    return (host.info or {}).get("etcd") or {}
+
+
+def known_members(draft: Draft) -> set[str]:
+    """The addresses of the members of the cluster that is there, as those of them know that are still in the group."""
+    hosts = [draft.hosts[name] for name in draft.groups["metadata_db"]]
+    return {address for host in hosts if has_data(host) for address in (own_patroni(host) or {})["members"]}
+
+
 def own_cluster(host: Host) -> Mapping[str, Any] | None:
     """The single server that this collection uses, or used, on a host."""
     clusters = (host.info or {}).get("postgresql_clusters") or []
@@ -185,7 +196,8 @@ def server_host(draft: Draft) -> Host | None:
         return hosts[0] if hosts else None
     if draft.engine == mysql.ENGINE:
         return source_of(hosts)
-    return next((host for host in hosts if has_data(host)), None) or next((host for host in hosts if own_cluster(host)), hosts[0])
+    made = sorted((host for host in hosts if has_data(host)), key=lambda host: host.is_assumed)
+    return next(iter(made), None) or next((host for host in hosts if own_cluster(host)), hosts[0])
 
 
 def source_of(hosts: Sequence[Host]) -> Host:

@@ -45,6 +45,8 @@ class Host:
     info: Mapping[str, Any] | None = None
     failure: str | None = None
     """Why it could not be read, where that is known."""
+    is_assumed: bool = False
+    """It could not be read, and is taken for what others say it was."""
 
     @property
     def default_address(self) -> str | None:

@@ -9,7 +9,17 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._topology_database import is_cluster, is_established, is_pair, is_patroni, own_cluster, own_patroni, server_host
+from ._topology_database import (
+    is_cluster,
+    is_established,
+    is_pair,
+    is_patroni,
+    known_members,
+    own_cluster,
+    own_etcd,
+    own_patroni,
+    server_host,
+)
 from ._topology_model import Draft, Host
 from ._topology_mysql_pair import ROLE_PORT, pair_certificates, pair_secrets
 from ._topology_urls import LOOPBACK, alternative_name, bracketed
@@ -121,6 +131,17 @@ def listen_address(host: Host) -> str | None:
     return host.address if host.address == host.default_address else None
 
 
+def joins(draft: Draft, host: Host) -> bool:
+    """Whether a host is to be a further member of a cluster that is there: new, or empty again."""
+    return is_established(draft) and not own_etcd(host).get("is_made")
+
+
+def changes_members(draft: Draft) -> bool:
+    """Whether the cluster that is there gets or loses a member."""
+    hosts = members(draft) if is_patroni(draft) and is_established(draft) else []
+    return any(joins(draft, host) for host in hosts) or bool(hosts and known_members(draft) - {address_of(host) for host in hosts})
+
+
 def cluster_plan(draft: Draft, name: str, parameters: Mapping[str, str], hba: Sequence[Mapping[str, str]]) -> dict[str, Any] | None:
     """Everything that a member is to be, None for a host that is none."""
     database = draft.database
@@ -137,6 +158,9 @@ def cluster_plan(draft: Draft, name: str, parameters: Mapping[str, str], hba: Se
         "data_dir": data_dir,
         "members": [{"name": member.name, "address": address_of(member)} for member in members(draft)],
         "is_first": is_first,
+        "changes_members": changes_members(draft),
+        "joins": joins(draft, host),
+        "asked": _asked(draft),
         "takes_over": _takes_over(draft, host, data_dir) if is_first else None,
         "settings": settings,
         "patroni": _patroni(draft, host, data_dir, database.server_port),
@@ -154,13 +178,33 @@ def cluster_plan(draft: Draft, name: str, parameters: Mapping[str, str], hba: Se
     }
 
 
+def _asked(draft: Draft) -> dict[str, Any] | None:
+    """The member that is asked to add others and to remove who is gone, None where the cluster stays as it is."""
+    host = server_host(draft)
+    if host is None or not changes_members(draft):
+        return None
+    files = {"authority": f"{ETCD_TLS_DIR}/ca.crt", "certificate": f"{ETCD_TLS_DIR}/server.crt", "key": f"{ETCD_TLS_DIR}/server.key"}
+    known = [{"name": member.name, "peer_url": _peer_url(member)} for member in members(draft)]
+    return {"host": host.name, "arguments": {"endpoint": _client_url(host), **files, "members": known}}
+
+
+def _peer_url(host: Host) -> str:
+    return f"https://{bracketed(address_of(host))}:{ETCD_PEER_PORT}"
+
+
+def _client_url(host: Host) -> str:
+    return f"https://{bracketed(address_of(host))}:{ETCD_CLIENT_PORT}"
+
+
 def cluster_admission(draft: Draft, hba: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
     """What is asked of each member, of which the leader does it, to let further hosts in; nothing without a cluster."""
     if not is_patroni(draft):
         return []
     settings = {"postgresql": {"pg_hba": _hba_lines(draft, hba)}}
     return [
-        {"host": member.name, "arguments": {**_api(draft, member), "name": member.name, "settings": settings}} for member in members(draft)
+        {"host": member.name, "arguments": {**_api(draft, member), "name": member.name, "settings": settings}}
+        for member in members(draft)
+        if not member.is_assumed
     ]
 
 
@@ -311,6 +355,8 @@ def _patroni(draft: Draft, host: Host, data_dir: str, port: int | None) -> dict[
             "bin_dir": BIN_DIR.format(version=_version(draft)),
             "pgpass": "/var/lib/postgresql/.pgpass-patroni",
             "use_unix_socket": True,
+            # A copy begins at once; by itself it waits for the leader's next checkpoint, for minutes.
+            "basebackup": {"checkpoint": "fast"},
             "parameters": {"unix_socket_directories": "/var/run/postgresql"},
             "authentication": {
                 "superuser": {"username": SUPERUSER, "password": draft.secrets.get("database_superuser_password", "")},
@@ -326,8 +372,25 @@ def _patroni(draft: Draft, host: Host, data_dir: str, port: int | None) -> dict[
     }
 
 
+def _etcd_beginning(draft: Draft, host: Host) -> tuple[str, str]:
+    """With whom a member begins, and whether all of them do. What one has begun with stays: it is not looked at any more.
+
+    One that is added begins with those that are there and those that are added before it, one at a time.
+    """
+    made = own_etcd(host)
+    if made.get("is_made"):
+        return made["cluster"], made["state"]
+    everybody = members(draft)
+    added = joins(draft, host)
+    if added:
+        before = everybody[: everybody.index(host) + 1]
+        everybody = [member for member in everybody if member in before or not joins(draft, member)]
+    return ",".join(f"{member.name}={_peer_url(member)}" for member in everybody), "existing" if added else "new"
+
+
 def _etcd(draft: Draft, host: Host) -> dict[str, Any]:
-    own, address = listen_address(host), bracketed(address_of(host))
+    own = listen_address(host)
+    cluster, state = _etcd_beginning(draft, host)
     listen = bracketed(own) if own else "0.0.0.0"
     clients = [f"https://{listen}:{ETCD_CLIENT_PORT}", *([f"https://{LOOPBACK[0]}:{ETCD_CLIENT_PORT}"] if own else [])]
     tls = {
@@ -336,16 +399,15 @@ def _etcd(draft: Draft, host: Host) -> dict[str, Any]:
         "trusted-ca-file": f"{ETCD_TLS_DIR}/ca.crt",
         "client-cert-auth": True,
     }
-    peers = [f"{member.name}=https://{bracketed(address_of(member))}:{ETCD_PEER_PORT}" for member in members(draft)]
     return {
         "name": host.name,
         "data-dir": ETCD_DATA_DIR,
         "listen-peer-urls": f"https://{listen}:{ETCD_PEER_PORT}",
         "listen-client-urls": ",".join(clients),
-        "initial-advertise-peer-urls": f"https://{address}:{ETCD_PEER_PORT}",
-        "advertise-client-urls": f"https://{address}:{ETCD_CLIENT_PORT}",
-        "initial-cluster": ",".join(peers),
-        "initial-cluster-state": "new",
+        "initial-advertise-peer-urls": _peer_url(host),
+        "advertise-client-urls": _client_url(host),
+        "initial-cluster": cluster,
+        "initial-cluster-state": state,
         "initial-cluster-token": draft.values["airflow_installation"],
         "heartbeat-interval": ETCD_HEARTBEAT_MS,
         "election-timeout": ETCD_ELECTION_MS,

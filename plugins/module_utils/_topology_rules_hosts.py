@@ -9,10 +9,12 @@ import re
 from collections.abc import Iterator
 
 from . import _topology_versions as versions
+from ._topology_database import CLUSTER_ENGINE
 from ._topology_model import DAEMONS, SERVICES, Draft, counted, listed
 from ._topology_sizing import NAMED_SIZES
 from ._topology_urls import LOOPBACK
 
+SMALLEST_CLUSTER = 3
 NOT_YET = {
     "monitoring": "Monitoring is",
 }
@@ -23,9 +25,21 @@ def hosts_are_read(draft: Draft) -> Iterator[str]:
     for name in draft.used_hosts:
         host = draft.hosts[name]
         if host.info is None and host.failure:
-            yield f"{name} could not be looked at: {host.failure.rstrip('.')}."
+            yield f"{name} could not be looked at: {host.failure.rstrip('.')}.{_without(draft, name)}"
         elif host.info is None or not host.facts:
-            yield f"{name} was not read in this run: it must be reachable, for what one host gets depends on all of them."
+            needed = "it must be reachable, for what one host gets depends on all of them."
+            yield f"{name} was not read in this run: {needed}{_without(draft, name)}"
+
+
+def _without(draft: Draft, name: str) -> str:
+    """What to do while a member of a database cluster is away."""
+    group = draft.groups["metadata_db"]
+    if name not in group or len(group) < SMALLEST_CLUSTER or draft.engine != CLUSTER_ENGINE:
+        return ""
+    lost = f"where it is lost for good, put another host into its place in group {draft.group('metadata_db')}"
+    if name in draft.airflow_hosts or draft.inputs.limited is not None:
+        return f" Start it; {lost}."
+    return f" While it is away, leave it out (--limit '{draft.values['airflow_group']}:!{name}'); {lost}."
 
 
 def groups_are_inside(draft: Draft) -> Iterator[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from ._topology_database_plan import database_plan
 from ._topology_handover import handover_plan
 from ._topology_model import Draft, listed
+from ._topology_patroni import changes_members
 from ._topology_rules_versions import moves
 from ._topology_stages import source_version
 from ._topology_tls import tls_changes
@@ -24,7 +25,7 @@ def _beginning(draft: Draft) -> str:
 def there_is_something_to_add_to(draft: Draft) -> Iterator[str]:
     """The schema is made once, on the first scheduler's host."""
     left_alone = [name for name in draft.used_hosts if name not in (draft.inputs.limited or draft.used_hosts)]
-    if left_alone and not any(draft.hosts[name].installation for name in left_alone):
+    if left_alone and not any(draft.hosts[name].installation for name in draft.used_hosts):
         yield f"{_beginning(draft)}, and Airflow is on none of the others yet: {ADVICE}."
 
 
@@ -43,6 +44,8 @@ def nothing_shared_changes(draft: Draft) -> Iterator[str]:
         yield f"{_beginning(draft)}, and TLS of all hosts would change: {ADVICE}."
     elif draft.main_host and (database_plan(draft, draft.main_host) or {}).get("restarts"):
         yield f"{_beginning(draft)}, and the database server would have to start again: {ADVICE}."
+    elif changes_members(draft):
+        yield f"{_beginning(draft)}, and the database cluster would get or lose a member: {ADVICE}."
 
 
 def _changes_executor(draft: Draft) -> bool:

@@ -9,10 +9,19 @@ from collections.abc import Iterator
 
 from . import _topology_mysql as mysql
 from . import _topology_versions as versions
-from ._topology_database import CLUSTER_ENGINE, has_data, is_established, is_patroni, own_cluster, own_patroni
+from ._topology_database import (
+    CLUSTER_ENGINE,
+    has_data,
+    is_established,
+    is_patroni,
+    known_members,
+    own_cluster,
+    own_etcd,
+    own_patroni,
+)
 from ._topology_model import Draft, Host, counted, listed
 from ._topology_mysql_pair import PAIR
-from ._topology_patroni import address_of, members
+from ._topology_patroni import address_of, changes_members, members
 
 WITH_PATRONI = ("Debian", "Ubuntu")
 """Distributions that have packages of Patroni and of etcd's server."""
@@ -56,24 +65,18 @@ def servers_have_one_version(draft: Draft) -> Iterator[str]:
         )
 
 
-def members_stay(draft: Draft) -> Iterator[str]:
-    """Who votes in etcd is settled when the cluster is made."""
+def most_members_stay(draft: Draft) -> Iterator[str]:
+    """What a majority of the members has is what was acknowledged; without one nobody can say who else takes part."""
     hosts = _cluster(draft)
-    if not is_established(draft) or not hosts:
+    if not is_established(draft) or not changes_members(draft):
         return
-    group = draft.group("metadata_db")
-    there = {address for host in hosts if has_data(host) for address in (own_patroni(host) or {})["members"]}
-    new = [host.name for host in hosts if own_patroni(host) is None]
-    gone = sorted(there - {address_of(host) for host in hosts})
-    if new:
+    group, there = draft.group("metadata_db"), known_members(draft)
+    staying = [host.name for host in hosts if has_data(host) and own_etcd(host).get("is_made") and address_of(host) in there]
+    if len(staying) <= len(there) // 2:
         yield (
-            f"{listed(new)} of group {group} has no member of the database cluster that is there ({listed(sorted(there))}), and adding or "
-            "replacing one is not supported by this release: keep the hosts that the cluster was made of."
-        )
-    elif gone:
-        yield (
-            f"The database cluster has members that are not in group {group} ({listed(gone)}), and removing one is not supported by this "
-            "release: put them back, with the addresses they had."
+            f"Of the {len(there)} members of the database cluster ({listed(sorted(there))}) only {listed(staying) or 'none'} would stay in "
+            f"group {group}, and a member is replaced or added with a majority of them only: put the hosts back that have the data, with "
+            "the addresses they had, and replace one after the other."
         )
 
 
@@ -121,6 +124,17 @@ def rules_of_others_are_lost(draft: Draft) -> Iterator[str]:
             )
 
 
+def members_are_away(draft: Draft) -> Iterator[str]:
+    """Warnings: those that the run goes on without."""
+    for host in _cluster(draft):
+        if host.is_assumed:
+            yield (
+                f"{host.name} could not be read, and is taken for the member of the database cluster at {address_of(host)} that it was: "
+                f"where it is lost for good, put another host into its place in group {draft.group('metadata_db')} and run site for all "
+                "hosts."
+            )
+
+
 def _cluster(draft: Draft) -> list[Host]:
     return members(draft) if is_patroni(draft) else []
 
@@ -138,8 +152,8 @@ RULES = (
     number_of_databases,
     systems_have_patroni,
     servers_have_one_version,
-    members_stay,
+    most_members_stay,
     servers_are_free,
     data_are_in_one_place,
 )
-WARNINGS = (rules_of_others_are_lost,)
+WARNINGS = (rules_of_others_are_lost, members_are_away)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import _topology_versions as versions
+from ._topology_assumed import assume_members
 from ._topology_dags import take_dag_source
 from ._topology_database import choose_database, database_memory_mb
 from ._topology_load_balancer import choose_load_balancer, front_url
@@ -179,6 +180,7 @@ def choose_slots(draft: Draft) -> None:
 
 STAGES = (
     place_daemons,
+    assume_members,
     find_existing,
     choose_version,
     drop_unneeded_dag_processor,

@@ -15,6 +15,7 @@ from .host_files import read_text
 
 CONFIGURATION = "/etc/patroni/config.yml"
 OWN_MARK = "(updraft.airflow)"
+ETCD_CONFIGURATION = "/etc/etcd/airflow.json"
 DYNAMIC_SETTINGS = "patroni.dynamic.json"
 """Patroni keeps the settings of the whole cluster here, in the folder of the data."""
 
@@ -51,10 +52,34 @@ def find_patroni(path: str = CONFIGURATION) -> dict[str, Any] | None:
     }
 
 
+def find_etcd(path: str = ETCD_CONFIGURATION) -> dict[str, Any] | None:
+    """This collection's member of etcd, None where there is none.
+
+    `is_made` says whether it has taken part. With what `cluster` it began and in which `state` is of no use to it then; `members` are the
+    addresses it knew by name when it began.
+    """
+    try:
+        configuration = json.loads(read_text(path))
+        cluster, folder = str(configuration.get("initial-cluster") or ""), str(configuration["data-dir"])
+    except (ValueError, AttributeError, KeyError):
+        return None
+    named = (entry.partition("=") for entry in cluster.split(",") if "=" in entry)
+    return {
+        "is_made": os.path.isdir(os.path.join(folder, "member")),
+        "cluster": cluster,
+        "state": str(configuration.get("initial-cluster-state") or ""),
+        "members": {name: _address(url) for name, _equals, url in named},
+    }
+
+
+def _address(url: str) -> str:
+    return re.sub(r":\d+$", "", url.rpartition("/")[2]).strip("[]")
+
+
 def _members(configuration: Mapping[str, Any]) -> list[str]:
     """The addresses of all members, which each of them has a service of etcd on."""
     hosts = (configuration.get("etcd3") or {}).get("hosts") or []
-    return [re.sub(r":\d+$", "", str(host)).strip("[]") for host in hosts]
+    return [_address(str(host)) for host in hosts]
 
 
 def _settings(path: str) -> dict[str, str]:

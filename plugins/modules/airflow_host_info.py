@@ -106,6 +106,10 @@ airflow_host:
       description: The member of a highly available cluster of PostgreSQL that this collection made, with C(is_made) (whether it has the
         data), C(version), C(data_dir), C(members) (their addresses), C(settings) and C(passwords). None where there is none.
       type: dict
+    etcd:
+      description: The member of etcd that this collection made for such a cluster, with C(is_made) (whether it has taken part),
+        C(cluster) and C(state) (how it began) and C(members) (the addresses it knew by name then). None where there is none.
+      type: dict
     mysql_server:
       description: The server of MySQL or MariaDB that is installed, with C(kind) (V(mysql) or V(mariadb)), C(version) (the last that ran),
         C(own) (whether it serves this collection's database), C(settings) (what this collection set) and C(databases) (how many
@@ -139,7 +143,7 @@ from ansible_collections.updraft.airflow.plugins.module_utils.host_brokers impor
 from ansible_collections.updraft.airflow.plugins.module_utils.host_interpreters import find_interpreters
 from ansible_collections.updraft.airflow.plugins.module_utils.host_load_balancer import find_load_balancers
 from ansible_collections.updraft.airflow.plugins.module_utils.host_mysql import find_server
-from ansible_collections.updraft.airflow.plugins.module_utils.host_patroni import find_patroni
+from ansible_collections.updraft.airflow.plugins.module_utils.host_patroni import find_etcd, find_patroni
 from ansible_collections.updraft.airflow.plugins.module_utils.host_postgresql import find_clusters
 from ansible_collections.updraft.airflow.plugins.module_utils.host_restart import RESTART_FILE, RestartFileError
 from ansible_collections.updraft.airflow.plugins.module_utils.host_sqlite import read_metadata
@@ -225,6 +229,7 @@ def look(parameters: dict[str, Any]) -> dict[str, Any]:
         "metadata": read_database(sqlite_path(installation, adopted), adopted),
         "postgresql_clusters": find_clusters(),
         "patroni": find_patroni(),
+        "etcd": find_etcd(),
         "mysql_server": find_server(),
         "brokers": find_brokers(),
         "load_balancers": find_load_balancers(),

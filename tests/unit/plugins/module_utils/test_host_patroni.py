@@ -9,7 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.updraft.airflow.plugins.module_utils.host_patroni import find_patroni
+import pytest
+from ansible_collections.updraft.airflow.plugins.module_utils.host_patroni import find_etcd, find_patroni
 from topology_inventory import compiled, inventory
 
 HEAD = "# Managed by Ansible (updraft.airflow): changes made here are overwritten.\n"
@@ -77,3 +78,30 @@ def test_the_settings_of_the_cluster_may_be_unreadable(tmp_path: Path) -> None:
     for text in ("{", "[]", '{"postgresql": []}'):
         (tmp_path / "data" / "patroni.dynamic.json").write_text(text)
         assert (find_patroni(str(path)) or {})["settings"] == {}
+
+
+def make_etcd(folder: Path, *, is_made: bool = True) -> Path:
+    """The settings of a member of etcd as the role writes them, with the data elsewhere."""
+    hosts = {"web": "webserver scheduler", "db1": "metadata_db", "db2": "metadata_db", "db3": "metadata_db"}
+    written = compiled(inventory(hosts)).plan("db1")["database"]["cluster"]["etcd"]
+    if is_made:
+        (folder / "etcd" / "member").mkdir(parents=True)
+    path = folder / "airflow.json"
+    path.write_text(json.dumps({**written, "data-dir": str(folder / "etcd")}))
+    return path
+
+
+def test_a_host_without_etcd(tmp_path: Path) -> None:
+    assert find_etcd(str(tmp_path / "airflow.json")) is None
+    (tmp_path / "airflow.json").write_text("name: edited")
+    assert find_etcd(str(tmp_path / "airflow.json")) is None
+
+
+@pytest.mark.parametrize("is_made", [True, False])
+def test_a_member_of_etcd_knows_with_whom_it_began(tmp_path: Path, is_made: bool) -> None:
+    assert find_etcd(str(make_etcd(tmp_path, is_made=is_made))) == {
+        "is_made": is_made,
+        "cluster": "db1=https://198.18.0.3:2380,db2=https://198.18.0.4:2380,db3=https://198.18.0.5:2380",
+        "state": "new",
+        "members": {"db1": "198.18.0.3", "db2": "198.18.0.4", "db3": "198.18.0.5"},
+    }

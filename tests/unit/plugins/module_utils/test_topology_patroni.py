@@ -14,6 +14,8 @@ from topology_inventory import MemoryStore, compiled, daemon, facts, findings, i
 HOSTS = {"web": "webserver scheduler", "db1": "metadata_db", "db2": "metadata_db", "db3": "metadata_db"}
 ADDRESSES = {name: f"198.18.0.{number}" for number, name in enumerate(HOSTS, start=2)}
 PASSWORDS = ("database_superuser_password", "database_replication_password", "database_rewind_password", "database_cluster_password")
+BEGUN = "db1=https://198.18.0.3:2380,db2=https://198.18.0.4:2380,db3=https://198.18.0.5:2380"
+ETCD = {"is_made": True, "cluster": BEGUN, "state": "new", "members": {"db1": "198.18.0.3", "db2": "198.18.0.4", "db3": "198.18.0.5"}}
 RECORD = {"host": "127.0.0.1", "port": 15432, "name": "airflow"}
 
 
@@ -40,7 +42,7 @@ def member(name: str, **changed: Any) -> Host:
         "passwords": {secret: f"{secret} of before" for secret in PASSWORDS},
         **changed,
     }
-    return host(name, patroni=found)
+    return host(name, patroni=found, etcd=ETCD)
 
 
 def established(*others: Host, **record: Any) -> Inputs:
@@ -289,15 +291,11 @@ CASES = {
         "The members of the database cluster would have different versions of PostgreSQL (db1: 15, db2: 15, db3: 17): give all of them the "
         "same release of the distribution.",
     ),
-    "a new member": (
-        established(host("db3")),
-        "db3 of group airflow_metadata_db has no member of the database cluster that is there (198.18.0.3, 198.18.0.4, 198.18.0.5), and "
-        "adding or replacing one is not supported by this release: keep the hosts that the cluster was made of.",
-    ),
-    "a member less": (
-        established(*(member(name, members=[f"198.18.0.{n}" for n in range(3, 8)]) for name in ("db1", "db2", "db3"))),
-        "The database cluster has members that are not in group airflow_metadata_db (198.18.0.6, 198.18.0.7), and removing one is not "
-        "supported by this release: put them back, with the addresses they had.",
+    "two of three are new": (
+        established(host("db2"), host("db3")),
+        "Of the 3 members of the database cluster (198.18.0.3, 198.18.0.4, 198.18.0.5) only db1 would stay in group airflow_metadata_db, "
+        "and a member is replaced or added with a majority of them only: put the hosts back that have the data, with the addresses they "
+        "had, and replace one after the other.",
     ),
     "somebody's server": (
         cluster(single_server("db2", own=False)),
