@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 
 from airflow_checks import api, hosts
-from airflow_checks.fixtures import Installation, published_url
+from airflow_checks.fixtures import Installation, installation_on
 
 
 def test_the_units_survive_a_restart_of_the_host(installation: Installation) -> None:
@@ -16,7 +16,8 @@ def test_the_units_survive_a_restart_of_the_host(installation: Installation) -> 
     line = installation.line
     subprocess.run(["docker", "restart", installation.name], check=True, capture_output=True)
     parts = ("metadatabase", "scheduler", "triggerer") if line == 2 else ("metadatabase", "scheduler", "triggerer", "dag_processor")
-    api.wait_healthy(published_url(installation.name), line, parts)
+    # Its port on this machine may be another one.
+    api.wait_healthy(installation_on(installation.host).base_url, line, parts)
     after = hosts.units(installation.host)
     assert {name: unit.active for name, unit in after.items()} == dict.fromkeys(before, "active")
     assert not {unit.main_pid for unit in after.values()} & {0}
