@@ -175,4 +175,4 @@ docs: tools ## Write the generated docs anew
 build: tools ## Build the collection's tarball
 	@ansible-galaxy collection build --force --output-path $(CACHE)
 
-.PHONY: help tools docker-engine demo demo-clean lint unit database api bench-objects bench-throughput dags canary sanity molecule servers-and-scenarios test-moves test-cluster-mysql test-grown test-replaced test-faults test locks docs build
+.PHONY: help tools docker-engine demo demo-clean lint unit database api bench-objects bench-throughput dags canary sanity molecule servers-and-scenarios test-moves test-cluster-mysql test-tls test-grown test-replaced test-faults test locks docs build
