@@ -22,7 +22,9 @@ export UPDRAFT_VENV_3 := $(CACHE)/venvs/3.3.2
 export UPDRAFT_SWIFT := $(CACHE)/venvs/swift
 
 # The longest first, for they run side by side.
-SCENARIOS := sqlite_to_postgresql celery_redis cluster celery_rabbitmq sqlite default local_mysql local_postgresql
+SCENARIOS := sqlite_to_postgresql cluster celery_redis sqlite default local_mysql local_postgresql
+# Without what would take `make test` too long; the targets below run those tests.
+SHORT := PYTEST_ADDOPTS='-m "not long"'
 SERVERS := database api dags
 LANES ?= 2
 
@@ -119,7 +121,7 @@ sanity: tools ## Run ansible-test sanity on what the tarball holds
 molecule: tools ## Run the Molecule scenarios, LANES=2 at a time
 	@echo "== Molecule"
 	tests/tools/prepare-molecule
-	python tests/tools/lanes.py $(LANES) $(SCENARIOS)
+	$(SHORT) python tests/tools/lanes.py $(LANES) $(SCENARIOS)
 
 # What does not fit into the time of `make test`.
 MOVES := executor_moves sqlite_to_mysql
@@ -128,6 +130,16 @@ test-moves: tools ## Run the scenarios in which executors and brokers change, an
 	@echo "== Molecule"
 	tests/tools/prepare-molecule
 	python tests/tools/lanes.py $(LANES) $(MOVES)
+
+test-celery: tools ## Run the scenarios with CeleryExecutor whole: what fails while tasks run, and a table of mistakes
+	@echo "== Molecule"
+	tests/tools/prepare-molecule
+	python tests/tools/lanes.py $(LANES) celery_redis celery_rabbitmq
+
+test-cluster: tools ## Run the scenario of a cluster whole: everything is restarted, workers go and come, while requests and tasks go on (40 minutes)
+	@echo "== Molecule"
+	tests/tools/prepare-molecule
+	python tests/tools/lanes.py 1 cluster
 
 test-cluster-mysql: tools ## Run the scenario of a small cluster with 2.11.2, MySQL and Redis with sentinels, whose parts fail one at a time
 	@echo "== Molecule"
@@ -160,9 +172,9 @@ test-faults: tools ## Let everything in a cluster fail, one thing at a time, and
 servers-and-scenarios: tools $(CACHE)/venvs/2.11.2/.complete $(CACHE)/venvs/3.3.2/.complete $(CACHE)/venvs/swift/.complete
 	@echo "== Tests on real servers, and Molecule"
 	tests/tools/prepare-molecule
-	python tests/tools/lanes.py $(LANES) $(SCENARIOS) $(addprefix make:,$(SERVERS))
+	$(SHORT) python tests/tools/lanes.py $(LANES) $(SCENARIOS) $(addprefix make:,$(SERVERS))
 
-test: ## Run everything; say at the end how long each part took and what failed
+test: ## Run all but what has a target of its own; say at the end how long each part took and what failed
 	@$(PYTHON) tests/tools/reporting.py $(MAKE) --no-print-directory lint unit sanity servers-and-scenarios
 
 locks: tools ## Resolve requirements/*.in into hash locks anew
@@ -175,4 +187,4 @@ docs: tools ## Write the generated docs anew
 build: tools ## Build the collection's tarball
 	@ansible-galaxy collection build --force --output-path $(CACHE)
 
-.PHONY: help tools docker-engine demo demo-clean lint unit database api bench-objects bench-throughput dags canary sanity molecule servers-and-scenarios test-moves test-cluster-mysql test-tls test-grown test-replaced test-faults test locks docs build
+.PHONY: help tools docker-engine demo demo-clean lint unit database api bench-objects bench-throughput dags canary sanity molecule servers-and-scenarios test-moves test-celery test-cluster test-cluster-mysql test-tls test-grown test-replaced test-faults test locks docs build

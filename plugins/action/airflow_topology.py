@@ -35,6 +35,8 @@ DEFAULT_GROUP = "airflow"
 HOST_INFO = "__airflow_host"
 OTHER_HOSTS = "__airflow_other_hosts"
 DAG_SOURCE = "__airflow_dag_source"
+AUTHORITY_FILES = (("tls", "ca.crt.txt"), ("tls", "ca.key.txt"))
+"""Below the credentials folder: what signs the installation's own certificates."""
 
 
 class ActionModule(ActionBase):
@@ -62,6 +64,8 @@ class ActionModule(ActionBase):
         if current not in inputs.hosts:
             return self._refusal([f"{current} is in none of the installation's groups: put it into the group it is to serve."])
         store = self._store(task_vars, own, next(iter(inputs.hosts)))
+        authority = (os.path.join(store.directory, *place) for place in AUTHORITY_FILES)
+        inputs = replace(inputs, missing_authority=[path for path in authority if not os.path.isfile(path)])
         if boolean(self._task.args.get("survey", False)):
             return self._survey(inputs, store, current)
         try:
@@ -127,7 +131,7 @@ class ActionModule(ActionBase):
         return Inputs(hosts, groups, os.path.join(ROLES, "common", "files"), known_names(), dags, limited, given)
 
     def _given(self, variables: Mapping[str, Any]) -> GivenCertificate:
-        """What the files of a host's certificate say; Ansible Vault may have encrypted the key."""
+        """What the files of a host's certificate say; Ansible Vault may have encrypted them."""
         files = {name: str(variables[name]) for name in GIVEN_VARIABLES.values() if variables.get(name)}
         return read_given(files, self._loader.get_text_file_contents)
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.updraft.airflow.plugins.plugin_utils.pem_certificates import is_signed_by, moment
 
 # Ansible takes every file in an inventory folder for an inventory, but for those that end so.
 SUFFIX = ".txt"
@@ -67,28 +68,32 @@ def certificate_files(certificates: Sequence[Mapping[str, Any]], folder: str, ho
         entries.append({**public, "path": certificate["authority"], "content": authorities(folder, certificate.get("given"))})
         if certificate["key"]:
             given = certificate.get("given") or {}
-            source = given.get("certificate") or f"{base_name(folder, host, certificate['name'])}.crt{SUFFIX}"
-            entries.append({**public, "path": certificate["certificate"], "content": _text(source)})
+            own = f"{base_name(folder, host, certificate['name'])}.crt{SUFFIX}"
+            entries.append({**public, "path": certificate["certificate"], "content": given.get("certificate") or _text(own)})
             users = {name: certificate[name] or owner for name in ("owner", "group")}
             entries.append({"path": certificate["key"], "mode": certificate["mode"], **users})
     return [entry for place, entry in enumerate(entries) if entry not in entries[:place]]
 
 
 def certificate_keys(certificates: Sequence[Mapping[str, Any]], folder: str, host: str) -> dict[str, str]:
-    """The file on the controller that holds each key, by the key's path on the host."""
+    """The file on the controller that holds each key, by the key's path on the host. Those that the user gives were read before."""
     return {
-        certificate["key"]: (certificate.get("given") or {}).get("key") or f"{base_name(folder, host, certificate['name'])}.key{SUFFIX}"
+        certificate["key"]: f"{base_name(folder, host, certificate['name'])}.key{SUFFIX}"
         for certificate in certificates
-        if certificate["key"]
+        if certificate["key"] and certificate.get("given") is None
     }
 
 
 def authorities(folder: str, given: Mapping[str, Any] | None = None) -> str:
-    """Everybody who is trusted: the authority, and while it changes the next or the former one; or the user's own file."""
+    """Everybody who is trusted: the authority, and while it changes the next or the former one; or whom the user gives.
+
+    Sorted: when the next one becomes the authority, the same two are trusted as before, and nobody has to read another file.
+    """
     if given is not None:
-        return _text(given["authority"])
+        return str(given["authority"])
     others = [os.path.join(folder, name) for name in (NEXT_AUTHORITY, FORMER_AUTHORITY)]
-    return "".join(_text(path) for path in (os.path.join(folder, AUTHORITY), *others) if path not in others or os.path.exists(path))
+    present = [os.path.join(folder, AUTHORITY), *(path for path in others if os.path.exists(path))]
+    return "".join(sorted({_text(path) for path in present}))
 
 
 def _text(path: str) -> str:
@@ -113,14 +118,9 @@ def _load(x509: Any, path: str) -> Any:
 
 
 def _is_good(x509: Any, found: Any, authority: Any, wanted: Mapping[str, Any]) -> bool:
-    if found is None or _time_left(found) < RENEWAL:
+    if found is None or moment(found, "not_valid_after") - datetime.now(timezone.utc) < RENEWAL or not is_signed_by(found, authority):
         return False
     try:
-        # Older releases of the library cannot tell more than who is named.
-        if hasattr(found, "verify_directly_issued_by"):
-            found.verify_directly_issued_by(authority)
-        elif found.issuer != authority.subject:
-            return False
         names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         usages = {usage._name for usage in found.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value}
     except Exception:
@@ -129,12 +129,6 @@ def _is_good(x509: Any, found: Any, authority: Any, wanted: Mapping[str, Any]) -
     present = {f"DNS:{name}" for name in names.get_values_for_type(x509.DNSName)}
     present |= {f"IP:{address}" for address in names.get_values_for_type(x509.IPAddress)}
     return present == {_plain(name) for name in wanted["subject_alt_names"]} and usages == set(wanted["usages"])
-
-
-def _time_left(found: Any) -> timedelta:
-    end = getattr(found, "not_valid_after_utc", None) or found.not_valid_after.replace(tzinfo=timezone.utc)
-    left: timedelta = end - datetime.now(timezone.utc)
-    return left
 
 
 def _plain(name: str) -> str:

@@ -28,12 +28,12 @@ def differing(fingerprints: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[s
                 yield name, host, other
 
 
-def differences(fingerprints: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """A sentence for each thing in which a host differs from the first one that has it."""
+def differences(fingerprints: Mapping[str, Mapping[str, str]], so_far: str = "no daemon was started") -> list[str]:
+    """A sentence for each thing in which a host differs from the first one that has it, with what was done so far."""
     found = []
     for name, host, other in differing(fingerprints):
         what, advice = SUBJECTS.get(name, (f"another {name}", "run this playbook for all hosts"))
-        found.append(f"{host} has {what} than {other}, and no daemon was started: {advice.format(host=host)}.")
+        found.append(f"{host} has {what} than {other}, and {so_far}: {advice.format(host=host)}.")
     return found
 
 

@@ -12,10 +12,11 @@ UNIT_FOLDER = "/etc/systemd/system"
 
 
 def left_files(plan: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Entries for airflow_files: the units of daemons that leave the host, and the environments that no other one reads."""
+    """Entries for airflow_files: the units of daemons that leave the host, and the files that no other one reads."""
     handover, folder = plan["handover"], plan["paths"]["config_dir"]
     paths = [f"{UNIT_FOLDER}/{unit}" for unit in handover["leave"]]
     paths += [f"{folder}/{component}.env" for component in handover["leave_environments"]]
+    paths += [f"{folder}/{name}" for name in handover["leave_files"]]
     return [{"path": path, "state": "absent"} for path in paths]
 
 

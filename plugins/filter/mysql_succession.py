@@ -11,11 +11,13 @@ from typing import Any
 SERVERS = 2
 MEMBER = "__airflow_member"
 WAY = "__airflow_way"
+PROXY_UNIT = "airflow-database-proxy.service"
 
 
 def mysql_succession(servers: Sequence[str], answers: Mapping[str, Any], witnesses: Sequence[str] = (), wanted: str = "") -> dict[str, Any]:
     """Who takes over (`target`), who is there to follow it then (`old`), and what the `witnesses` know of the way to a source that is lost.
 
+    Witnesses are those hosts that have a proxy, and those of which nobody knows whether they do.
     `refusal` says why nobody can. `is_done` is whether the one that would take over takes writes already.
     """
     found = {name: (_of(answers, name, MEMBER).get("member") or None) for name in servers}
@@ -32,7 +34,9 @@ def mysql_succession(servers: Sequence[str], answers: Mapping[str, Any], witness
         "old": old,
         "lost": lost,
         "is_done": target in open_ones,
-        "ways": [] if old or not lost else [_way(answers, witness, lost) for witness in witnesses if witness != lost],
+        "ways": []
+        if old or not lost
+        else [_way(answers, witness, lost) for witness in witnesses if witness != lost and _may_know(answers, witness)],
     }
 
 
@@ -42,6 +46,12 @@ def _of(answers: Mapping[str, Any], name: str, variable: str) -> Mapping[str, An
     except (KeyError, TypeError):
         return {}
     return found
+
+
+def _may_know(answers: Mapping[str, Any], witness: str) -> bool:
+    """Whether a host has a proxy, or could not be asked."""
+    status = _of(answers, witness, WAY).get("status")
+    return status is None or PROXY_UNIT in (status.get("units") or {})
 
 
 def _way(answers: Mapping[str, Any], witness: str, lost: str) -> dict[str, Any]:
@@ -76,9 +86,19 @@ def _refusal(
     if len(there) == 1 and target in open_ones and not wanted:
         lost = next(name for name in servers if name not in there)
         return f"The MySQL server of {target} is the source, and that of {lost} does not answer: there is nobody to take over."
+    if len(there) == SERVERS and open_ones and target not in open_ones and not _has_everything(there[target], there[open_ones[0]]):
+        return (
+            f"The MySQL server of {target} does not follow that of {open_ones[0]}, or does not get on with what comes from there, so that "
+            f"it cannot take over: run updraft.airflow.site, which makes it the replica. {open_ones[0]} stays the source."
+        )
     if len(there) == SERVERS and not open_ones and not followers and not wanted:
         return "Neither MySQL server takes writes or follows the other: say which is to be the source by airflow_promote_host."
     return None
+
+
+def _has_everything(target: Mapping[str, Any], source: Mapping[str, Any]) -> bool:
+    """Whether a server is the other one's replica in good order. One that is not would be found out when the source is closed."""
+    return bool(target["receives"] and target["applies"] and target["follows_uuid"] == source["uuid"])
 
 
 class FilterModule:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ._topology_database import has_data, own_etcd, own_patroni
+from ._topology_database import etcd_lists, has_data, own_etcd, own_patroni
 from ._topology_model import Draft, Host
 
 
@@ -37,9 +37,12 @@ def may_be_assumed(draft: Draft, host: Host) -> bool:
 
 
 def _former_address(host: Host, others: Sequence[Host]) -> str | None:
-    """Where it was a member, None where that is not certain."""
+    """Where it was a member, None where that is not certain. What etcd says now counts; else with whom the others once began."""
     current = {address for other in others for address in (own_patroni(other) or {})["members"]}
-    told = {own_etcd(other).get("members", {}).get(host.name) for other in others} | {host.variables.get("airflow_advertised_address")}
+    lists = etcd_lists(others)
+    now = {entry["address"] for members in lists for entry in members if entry["name"] == host.name}
+    once = {own_etcd(other).get("members", {}).get(host.name) for other in others}
+    told = (now if lists else once) | {host.variables.get("airflow_advertised_address")}
     found = [str(address) for address in told if address in current]
     return found[0] if len(found) == 1 else None
 

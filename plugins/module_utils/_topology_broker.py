@@ -87,6 +87,11 @@ def own_nodes(draft: Draft, name: str) -> list[dict[str, Any]]:
     return [server for server in _servers(draft, name, "rabbitmq") if server["own"]]
 
 
+def present_node(draft: Draft, name: str) -> str:
+    """The name that was given to this collection's node on a host, empty where it has none."""
+    return next((str(server.get("node") or "") for server in own_nodes(draft, name)), "")
+
+
 def _listen_addresses(draft: Draft, server: str) -> list[str]:
     if broker_is_alone(draft):
         return ["127.0.0.1"]
@@ -101,6 +106,15 @@ def _node(draft: Draft, broker: Broker, name: str) -> dict[str, Any] | None:
     return redis_node(draft, broker, name) if broker.has_sentinels else None
 
 
+def changes_rabbitmq_nodes(draft: Draft) -> bool:
+    """Whether a cluster of RabbitMQ would get or lose a node: the others have to be told."""
+    broker = draft.broker
+    if broker is None or not broker.managed or not broker.is_cluster or broker.engine != "rabbitmq":
+        return False
+    nodes = [_rabbitmq_node(draft, broker, name) for name in broker.nodes]
+    return any(node["joins"] or node["gone"] for node in nodes)
+
+
 def _rabbitmq_node(draft: Draft, broker: Broker, name: str) -> dict[str, Any]:
     """A host's node of RabbitMQ, and the others of its cluster.
 
@@ -108,14 +122,25 @@ def _rabbitmq_node(draft: Draft, broker: Broker, name: str) -> dict[str, Any]:
     one it starts empty, and finds what it held when it gets the old name back.
     """
     wanted = node_name(broker.nodes[name]) if broker.is_cluster else ""
-    present = next((server.get("node", "") for server in own_nodes(draft, name)), None)
+    cluster = {host: node_name(address) for host, address in broker.nodes.items()}
+    kept = [host for host in cluster if present_node(draft, host) == cluster[host]]
+    joining = [host for host in cluster if kept and host not in kept]
+    known = {node for host in kept for server in own_nodes(draft, host) for node in server.get("nodes") or ()}
+    gone = sorted(known - set(cluster.values()))
     addresses = _listen_addresses(draft, name) if broker.is_cluster else ["127.0.0.1"]
     return {
         "name": wanted,
         "cookie": broker.cookie,
         # The package starts a node of the host's name.
-        "is_renamed": (present or "") != wanted,
-        "cluster": {host: node_name(address) for host, address in broker.nodes.items()},
+        "is_renamed": present_node(draft, name) != wanted,
+        "cluster": cluster,
+        # Those that are new have their copy of each queue before one of the others has to do without it.
+        "turns": [*joining, *(host for host in cluster if host not in joining)],
+        "joins": name in joining,
+        "gone": gone,
+        # Who the nodes were is forgotten last, so that a run that was cut off is made up for.
+        "writes_nodes_last": bool(gone) and name in kept,
+        "asked": next((host for host in kept if gone and not draft.hosts[host].is_assumed), None),
         # Erlang's port mapper answers its own host on the first one; nodes and commands reach each other on the last one.
         "erlang_addresses": [] if EVERYWHERE in addresses else addresses,
     }

@@ -84,7 +84,7 @@ def _entry(
         "subject_alt_names": list(dict.fromkeys(alternative_name(each) for each in names)),
         # No client's: etcd lets in who has one of this authority.
         "usages": ["serverAuth"],
-        "given": given_files(host) if draft.tls == TLS_GIVEN else None,
+        "given": given_files(draft, host) if draft.tls == TLS_GIVEN else None,
     }
 
 
@@ -92,10 +92,11 @@ def _trusted(draft: Draft, name: str) -> list[dict[str, Any]]:
     """The authority alone, for those who only connect."""
     if not draft.tls or name not in draft.airflow_hosts:
         return []
-    given = given_files(draft.hosts[name]) if draft.tls == TLS_GIVEN else None
+    given = given_files(draft, draft.hosts[name]) if draft.tls == TLS_GIVEN else None
     return [{"component": "airflow", "name": "trusted", "key": None, "certificate": None, "authority": AUTHORITY, "given": given}]
 
 
-def given_files(host: Host) -> dict[str, str | None]:
-    """The user's own files on the controller."""
-    return {part: host.variables.get(variable) for part, variable in GIVEN_VARIABLES.items()}
+def given_files(draft: Draft, host: Host) -> dict[str, str | None]:
+    """What is in the user's own files on the controller."""
+    given = draft.inputs.given_certificates.get(host.name)
+    return {part: given.contents.get(variable) if given else None for part, variable in GIVEN_VARIABLES.items()}

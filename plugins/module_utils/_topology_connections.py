@@ -9,12 +9,10 @@ from dataclasses import dataclass
 
 from . import _topology_mysql as mysql
 from . import _topology_urls as urls
-from ._topology_database import is_cluster
+from ._topology_database import MEMBERS_AUTHORITY, is_cluster, is_pooled
 from ._topology_model import Database, Draft, Host
+from ._topology_pgbouncer import ARGUMENTS_MODULE, ASYNC_ARGUMENTS, HANDED_ON
 from ._topology_tls import AUTHORITY, ca_bundle
-
-MEMBERS_AUTHORITY = "/etc/airflow/database-proxy-ca.crt"
-"""Who signs the certificates of a cluster's members: the installation's own authority, whoever signs the others."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +37,25 @@ def ssl_root_cert(draft: Draft, host: Host) -> str | None:
     return ca_bundle(host)
 
 
+def daemon_connections(draft: Draft, host: Host) -> Connections:
+    """How the daemons of a host reach the metadata: by the host's PgBouncer where it has one, else as everybody does.
+
+    PgBouncer encrypts what leaves the host, and knows by itself when to give up a server that does not answer.
+    """
+    database, results = draft.database, draft.results
+    if database is None or not is_pooled(draft):
+        return connections(draft, host)
+    place = (urls.LOOPBACK[0], draft.values["airflow_metadata_db_pgbouncer_port"])
+    options = {name: value for name, value in database.options.items() if name in HANDED_ON}
+    return Connections(
+        urls.postgresql_url(database.user, database.password, *place, database.name, "disable", None, options),
+        urls.postgresql_url(database.user, database.password, *place, database.name, "disable", None, options, "psycopg"),
+        urls.postgresql_url(results.user, results.password, *place, results.name, "disable", None, options) if results else "",
+    )
+
+
 def connections(draft: Draft, host: Host) -> Connections:
-    """How the daemons of a host reach the metadata."""
+    """How the metadata are reached from a host, straight: by its command line, and by its daemons unless PgBouncer is between them."""
     database = draft.database
     if database is None:
         return Connections(urls.sqlite_url(draft.sqlite_path or ""), urls.sqlite_async_url(draft.sqlite_path or ""))
@@ -49,21 +64,29 @@ def connections(draft: Draft, host: Host) -> Connections:
     results = draft.results
     return Connections(
         make(database.user, database.password, database.host, database.port, database.name, *tls, database.options),
-        database.async_url or _async_url(database, *tls),
+        _async_url(draft, database, *tls),
         make(results.user, results.password, database.host, database.port, results.name, *tls, database.options) if results else "",
     )
 
 
-def _async_url(database: Database, ssl_mode: str, root_cert: str | None) -> str:
+def _async_url(draft: Draft, database: Database, ssl_mode: str, root_cert: str | None) -> str:
     place = (database.user, database.password, database.host, database.port, database.name)
+    if is_pooled(draft):
+        # The arguments of the driver, which are a setting of all, fit one driver only.
+        return urls.postgresql_url(*place, ssl_mode, root_cert, database.options, "psycopg")
+    if database.async_url:
+        return database.async_url
     if database.engine == mysql.ENGINE:
         return mysql.mysql_async_url(*place, {name: value for name, value in database.options.items() if name in mysql.ASYNC_OPTIONS})
     return urls.postgresql_async_url(*place, ssl_mode, root_cert)
 
 
-def async_arguments(draft: Draft, host: Host) -> str | None:
-    """The Python file with what the asynchronous driver's URL cannot say, None where that is nothing."""
+def async_arguments(draft: Draft, host: Host) -> dict[str, str]:
+    """The Python module with what the asynchronous driver's URL cannot say, as its name and its text; empty where that is nothing."""
     database = draft.database
-    if database is None or database.engine != mysql.ENGINE or draft.line < 3:
-        return None
-    return mysql.async_connect_args(database.ssl_mode, ssl_root_cert(draft, host))
+    if database is None or draft.line < 3:
+        return {}
+    if is_pooled(draft):
+        return {ARGUMENTS_MODULE: ASYNC_ARGUMENTS}
+    found = mysql.async_connect_args(database.ssl_mode, ssl_root_cert(draft, host)) if database.engine == mysql.ENGINE else None
+    return {mysql.ASYNC_ARGUMENTS_MODULE: found} if found else {}

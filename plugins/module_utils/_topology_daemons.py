@@ -10,13 +10,14 @@ from typing import Any
 
 from . import _topology_urls as urls
 from ._topology_celery import worker_user
-from ._topology_connections import connections
+from ._topology_connections import Connections, connections, daemon_connections
 from ._topology_dags import bundle_storage
-from ._topology_database import is_cluster, is_patroni
+from ._topology_database import DATABASE_UNITS, is_cluster, is_patroni
 from ._topology_load_balancer import proxy_addresses
 from ._topology_model import DAEMONS, Draft, Host, Worker
 from ._topology_patroni import PROXY_UNIT
 from ._topology_patroni import UNITS as CLUSTER_UNITS
+from ._topology_pgbouncer import POOL_UNIT, has_pool
 from ._topology_rules_values import has_scheduler_page, scheduler_health_port
 from ._topology_secrets import derived_secrets, readers
 from ._topology_settings import base_path
@@ -34,7 +35,6 @@ DESCRIPTIONS = {
     "flower": "Flower, the pages about Celery's workers",
 }
 QUICK_STOP_SECONDS = 60
-DATABASE_UNITS = {"postgresql": ("postgresql.service",), "mysql": ("mysql.service", "mysqld.service")}
 BROKER_UNITS = {
     "redis": ("redis-server.service", "redis.service", "valkey-server.service", "valkey.service"),
     "rabbitmq": ("rabbitmq-server.service",),
@@ -61,12 +61,20 @@ def daemons_of(draft: Draft, host: Host) -> list[dict[str, Any]]:
     return found
 
 
-def cli_environment(daemons: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The environment of a host's command line: what the most privileged daemon has wins."""
+def cli_environment(draft: Draft, host: Host, daemons: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The environment of a host's command line: what the most privileged daemon has wins.
+
+    It reaches the databases without PgBouncer: a migration holds locks that are its session's, not a transaction's.
+    """
     environment: dict[str, str] = {}
     for daemon in reversed(daemons):
         environment.update(daemon["environment"])
-    return dict(sorted(environment.items()))
+    straight = dict(zip(_addresses(daemon_connections(draft, host)), _addresses(connections(draft, host))))
+    return {name: straight.get(value, value) for name, value in sorted(environment.items())}
+
+
+def _addresses(found: Connections) -> tuple[str, ...]:
+    return (found.url, found.async_url, f"db+{found.results_url}")
 
 
 def service_user(draft: Draft) -> dict[str, Any]:
@@ -180,6 +188,8 @@ def _after(draft: Draft, host: Host, component: str) -> list[str]:
         units += CLUSTER_UNITS if is_patroni(draft) else DATABASE_UNITS.get(draft.database.engine, ())
     if is_cluster(draft):
         units.append(PROXY_UNIT)
+    if has_pool(draft, host.name):
+        units.append(POOL_UNIT)
     if draft.broker is not None and draft.broker.managed and host.name in draft.groups["broker"]:
         units += BROKER_UNITS.get(draft.broker.engine, ())
     if component in ("scheduler", "worker") and host.name in draft.placement["webserver"]:
@@ -198,6 +208,7 @@ def daemon_asked(draft: Draft, host: Host, component: str, worker: Worker | None
         "node": None,
         "queues": [],
         "ca_path": None,
+        "server_name": None,
     }
     address, tls = urls.LOOPBACK[0], False
     if component == "webserver":
@@ -215,6 +226,9 @@ def daemon_asked(draft: Draft, host: Host, component: str, worker: Worker | None
         health.update(kind="http", port=draft.values["airflow_flower_port"], path=f"/{prefix}/healthcheck".replace("//", "/"))
         address = _own_address(host.variables["airflow_flower_address"])
         tls = bool(draft.tls)
+        if not draft.uses_loopback:
+            # It listens where the user says, by default for this host alone; its certificate is for how others reach the host.
+            health["server_name"] = str(host.address or host.name)
     if health["port"]:
         health["url"] = urls.web_url(address, health["port"], tls) + health["path"]
         health["ca_path"] = AUTHORITY if tls else None
@@ -228,7 +242,7 @@ def _own_address(listens_on: str) -> str:
 
 def _environment_of(draft: Draft, host: Host, component: str) -> dict[str, str]:
     """The secrets of one daemon, and the connections and variables that the old daemons had in their environment."""
-    found = connections(draft, host)
+    found = daemon_connections(draft, host)
     environment = {
         environment_name(section, option): value
         for (section, option), (value, wanted) in derived_secrets(draft, host.name, (found.url, found.async_url, found.results_url)).items()

@@ -96,9 +96,24 @@ def needs_dags(draft: Draft, name: str) -> bool:
     return any(name in draft.placement.get(daemon, ()) for daemon in readers)
 
 
-def has_unmanaged_dags(draft: Draft, name: str) -> bool:
-    """Whether a host has a folder of DAGs that nothing here keeps equal to those of other hosts."""
-    return needs_dags(draft, name) and not dag_options(draft)
+def compared_dags(draft: Draft, name: str, folder: str) -> str | None:
+    """The folder of DAGs of a host, where others have one as well and nothing here keeps them equal; else None."""
+    is_shared = needs_dags(draft, name) and sum(needs_dags(draft, host) for host in draft.airflow_hosts) > 1
+    return folder if is_shared and not dag_options(draft) else None
+
+
+def present_dags(draft: Draft, name: str, folder: str) -> dict[str, Any] | None:
+    """What is compared before anything is changed: this host's folder, and another host's where the run leaves that one alone."""
+    if draft.taking_over and draft.adopted_on == name:
+        # It comes to its new place when the installation is taken over.
+        own = compared_dags(draft, name, str((draft.adopted or {}).get("dags_folder") or folder))
+    else:
+        own = compared_dags(draft, name, folder)
+    if own is None:
+        return None
+    limited = draft.inputs.limited
+    others = [host for host in draft.airflow_hosts if limited is not None and host not in limited and needs_dags(draft, host)]
+    return {"folder": own, "left_alone": others[0] if others else None, "its_folder": folder}
 
 
 def dag_plan(draft: Draft, name: str, link: str, owner: str) -> dict[str, Any] | None:

@@ -16,8 +16,12 @@ from ._topology_urls import LOOPBACK, parse_server_url
 
 DEFAULT_PORTS = {"postgresql": 5432, mysql.ENGINE: mysql.DEFAULT_PORT}
 SERVER_ENGINES = tuple(DEFAULT_PORTS)
+SMALLEST_CLUSTER = 3
 CLUSTER_ENGINE = "postgresql"
 """The engine whose servers make a highly available cluster. Those of MySQL make a pair of a source and a replica."""
+
+MEMBERS_AUTHORITY = "/etc/airflow/database-proxy-ca.crt"
+"""Who signs the certificates of a cluster's members: the installation's own authority, whoever signs the others."""
 
 CLUSTER_OPTIONS = {"connect_timeout": "10"}
 """Of libpq and of MySQL's library, which by themselves wait long: a daemon that connects while there is no leader would not look for the
@@ -26,6 +30,9 @@ next one."""
 VERIFIED_SSL_MODE = "verify-full"
 ENCRYPTED_SSL_MODES = ("require", "verify-ca", VERIFIED_SSL_MODE)
 """Modes in which nothing is ever sent in plain text."""
+
+DATABASE_UNITS: Mapping[str, tuple[str, ...]] = {"postgresql": ("postgresql.service",), mysql.ENGINE: ("mysql.service", "mysqld.service")}
+"""As the distributions name them; a unit that is not there orders nothing."""
 
 ENGINE_TITLES = {"sqlite": "SQLite", "postgresql": "PostgreSQL", mysql.ENGINE: "MySQL"}
 """Engines as they are written in sentences."""
@@ -121,6 +128,11 @@ def is_cluster(draft: Draft) -> bool:
     return draft.database is not None and draft.database.server_port is not None
 
 
+def is_pooled(draft: Draft) -> bool:
+    """Whether the daemons reach the server by a PgBouncer of their own host."""
+    return draft.database is not None and draft.engine == CLUSTER_ENGINE and bool(draft.values["airflow_metadata_db_pgbouncer"])
+
+
 def is_patroni(draft: Draft) -> bool:
     """Whether the members are PostgreSQL's, which Patroni looks after."""
     return is_cluster(draft) and draft.engine == CLUSTER_ENGINE
@@ -164,10 +176,19 @@ def own_etcd(host: Host) -> Mapping[str, Any]:
     return (host.info or {}).get("etcd") or {}
 
 
+def etcd_lists(hosts: Sequence[Host]) -> list[list[Mapping[str, str]]]:
+    """The members that etcd knows, as those of these hosts say who can tell; of one that is assumed nothing was asked."""
+    return [own_etcd(host)["listed"] for host in hosts if not host.is_assumed and own_etcd(host).get("listed") is not None]
+
+
 def known_members(draft: Draft) -> set[str]:
-    """The addresses of the members of the cluster that is there, as those of them know that are still in the group."""
-    hosts = [draft.hosts[name] for name in draft.groups["metadata_db"]]
-    return {address for host in hosts if has_data(host) for address in (own_patroni(host) or {})["members"]}
+    """The addresses of the members of the cluster that is there, as those of them know that are still in the group.
+
+    One without data of etcd's takes no part: it may have been away for long, and know members of another time.
+    """
+    hosts = [draft.hosts[name] for name in draft.groups["metadata_db"] if has_data(draft.hosts[name])]
+    asked = [host for host in hosts if own_etcd(host).get("is_made")] or hosts
+    return {address for host in asked for address in (own_patroni(host) or {})["members"]}
 
 
 def own_cluster(host: Host) -> Mapping[str, Any] | None:

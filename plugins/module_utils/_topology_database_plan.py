@@ -12,11 +12,21 @@ from . import _topology_mysql as mysql
 from . import _topology_sizing as sizing
 from ._topology_celery import most_tasks
 from ._topology_connections import connections, ssl_root_cert
-from ._topology_database import candidate_clusters, has_data, is_alone, is_cluster, is_pair, is_patroni, present_settings, server_host
+from ._topology_database import (
+    candidate_clusters,
+    has_data,
+    is_alone,
+    is_cluster,
+    is_pair,
+    is_patroni,
+    is_pooled,
+    present_settings,
+    server_host,
+)
 from ._topology_model import Database, Draft, Host
 from ._topology_mysql_pair import pair_plan, pair_settings
 from ._topology_patroni import cluster_admission, cluster_plan, listen_address, network, proxy_plan
-from ._topology_stages import number_setting
+from ._topology_pgbouncer import RESULT_READERS, engine_connections, leaves_pool, pool_plan, pooled_connections
 from ._topology_tls import AUTHORITY, SERVER_FOLDERS
 
 WORKER_GROWTH = 2
@@ -25,9 +35,6 @@ WORKER_GROWTH = 2
 PLAIN_RULES = {"host": "scram-sha-256"}
 TLS_RULES = {"hostssl": "scram-sha-256", "hostnossl": "reject"}
 """Kinds of rules with their methods. A distribution's own rule lets everybody in from the loopback address who has a password."""
-
-RESULT_READERS = 16
-"""Processes of a scheduler that look for results; Airflow starts one less than there are cores."""
 
 
 def database_plan(draft: Draft, name: str) -> dict[str, Any] | None:
@@ -57,10 +64,22 @@ def database_plan(draft: Draft, name: str) -> dict[str, Any] | None:
         "max_connections": limit,
         **made,
         "cluster": cluster_plan(draft, name, made["settings"], made["hba"]),
+        "admits": _admits(draft, server),
         "admission": cluster_admission(draft, made["hba"]) if draft.inputs.limited is not None else [],
         "pair": pair_plan(draft, name),
         "proxy": proxy_plan(draft, name, limit),
+        "pool": pool_plan(draft, name, ssl_root_cert(draft, draft.hosts[name])),
+        "pool_leaves": leaves_pool(draft, name),
     }
+
+
+def _admits(draft: Draft, server: Host | None) -> bool:
+    """Whether hosts have to be let in at servers that the run leaves alone; of a cluster any member may lead."""
+    limited = draft.inputs.limited
+    if limited is None or server is None:
+        return False
+    servers = draft.groups["metadata_db"] if is_patroni(draft) else [server.name]
+    return any(name not in limited for name in servers)
 
 
 NO_SERVER: Mapping[str, Any] = {
@@ -140,16 +159,12 @@ def _databases(draft: Draft) -> list[dict[str, str]]:
 
 
 def _max_connections(draft: Draft) -> int:
-    pool = number_setting(draft.settings, "database", "sql_alchemy_pool_size", 5)
-    pool += number_setting(draft.settings, "database", "sql_alchemy_max_overflow", 10)
-    daemons = {daemon: len(hosts) for daemon, hosts in draft.placement.items()}
-    section = "webserver" if draft.line < 3 else "api"
-    workers = number_setting(draft.settings, section, "workers", 4 if draft.line < 3 else 1)
-    parsers = number_setting(draft.settings, "scheduler", "parsing_processes", 2)
-    local_slots = 0 if draft.uses_celery else draft.slots
-    needed = sizing.needed_connections(draft.line, daemons, pool, local_slots, workers, parsers)
+    if is_pooled(draft):
+        needed = pooled_connections(draft, WORKER_GROWTH)
+    else:
+        needed = engine_connections(draft, {daemon: len(hosts) for daemon, hosts in draft.placement.items()}) + _celery_connections(draft)
     present = present_settings(draft).get("max_connections", "")
-    return sizing.max_connections(needed + _celery_connections(draft), int(present) if present.isdigit() else 0)
+    return sizing.max_connections(needed, int(present) if present.isdigit() else 0)
 
 
 def _celery_connections(draft: Draft) -> int:

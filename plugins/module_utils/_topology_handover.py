@@ -9,7 +9,9 @@ from collections.abc import Collection
 from typing import Any
 
 from ._topology_celery import BROKER_PORTS, BROKER_TLS_PORTS, broker_url
+from ._topology_connections import connections
 from ._topology_model import Draft
+from ._topology_pgbouncer import POOL_FILES, POOL_UNIT
 from ._topology_rules_versions import moves
 from ._topology_tls import AUTHORITY, broker_ssl, ca_bundle, tls_changes
 from ._topology_urls import LOOPBACK, parse_broker_url
@@ -17,6 +19,7 @@ from ._topology_urls import LOOPBACK, parse_broker_url
 SCHEDULER_UNIT = "airflow-scheduler.service"
 WORKER_UNIT = "airflow-worker"
 BROKER_URL = "AIRFLOW__CELERY__BROKER_URL"
+DATABASE_URL = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 TLS_SCHEMES = {"rediss": "redis", "amqps": "amqp"}
 """Schemes with TLS, and what they are without."""
 
@@ -31,7 +34,8 @@ def handover_plan(draft: Draft, name: str, planned: Collection[str], server_rest
     present = list((draft.hosts[name].info or {}).get("units") or [])
     old_broker = left_broker(draft)
     changes = executor_changes(draft) or old_broker is not None
-    leaving = [unit for unit in present if unit not in planned]
+    # Daemons that leave with it use it until they have ended.
+    leaving = sorted((unit for unit in present if unit not in planned), key=lambda unit: unit == POOL_UNIT)
     pauses = changes or server_restarts or tls_changes(draft)
     stop = [unit for unit in present if unit == SCHEDULER_UNIT and (pauses or unit in leaving)]
     drain = [unit for unit in present if unit.startswith(WORKER_UNIT) and (pauses or unit in leaving)]
@@ -43,9 +47,11 @@ def handover_plan(draft: Draft, name: str, planned: Collection[str], server_rest
         "stop": stop,
         "drain": drain,
         "leave": leaving,
+        "leave_files": list(POOL_FILES) if POOL_UNIT in leaving else [],
         "leave_environments": sorted({_component(unit) for unit in leaving} - components),
         "broker_url": old_broker if hands_back else None,
         "broker_ssl": _old_ssl(draft, old_broker) if hands_back and old_broker else None,
+        "database_url": _database_in_use(draft) if hands_back else None,
         "queues": _old_queues(draft) if hands_back else [],
         "changes_executor": changes,
         "pauses": pauses,
@@ -73,6 +79,13 @@ def left_broker(draft: Draft) -> str | None:
     environments = draft.installation.get("environment") or {}
     old = (environments.get("scheduler") or {}).get(BROKER_URL)
     return old if old and not _known(draft, old) & _known(draft, broker_url(draft, draft.main_host or "")) else None
+
+
+def _database_in_use(draft: Draft) -> str:
+    """Where the tasks that wait are written down: what leads to the database that is to be may not be there before the daemons are."""
+    environments = (draft.installation or {}).get("environment") or {}
+    found = (environments.get("scheduler") or {}).get(DATABASE_URL)
+    return str(found or connections(draft, draft.hosts[draft.main_host or ""]).url)
 
 
 def _known(draft: Draft, url: str) -> set[tuple[str, bool, str, int | None, str]]:

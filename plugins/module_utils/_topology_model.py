@@ -77,6 +77,10 @@ class GivenCertificate:
     """Names and addresses that it is for, names with a leading `*.` among them."""
     problems: tuple[str, ...] = ()
     """What is wrong with the files: each follows the name of the host."""
+    contents: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The files as they are brought to the host, by the variable that names each."""
+    ends_soon: str = ""
+    """The day on which the certificate ends, where that is soon."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,8 @@ class Inputs:
     """The hosts of this run when it is limited to some of them."""
     given_certificates: Mapping[str, GivenCertificate] = field(default_factory=dict)
     """What was found in the files of certificates that the user gives, by host."""
+    missing_authority: Sequence[str] = ()
+    """The files of the installation's own authority that the controller does not have."""
 
 
 @dataclass

@@ -10,9 +10,11 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from ._topology_database import is_pair, server_host
+from . import _topology_mysql as mysql
+from ._topology_database import follows, holds_databases, is_pair, is_writable, own_mysql, server_host
 from ._topology_model import Draft, Host
 from ._topology_urls import LOOPBACK, alternative_name, bracketed
+from .host_mysql import ALONE
 
 PAIR = 2
 ROLE_PORT = 8008
@@ -74,6 +76,19 @@ def server_id(host: Host) -> str:
     return str(number or 1)
 
 
+def is_settled(draft: Draft) -> bool:
+    """Whether the two servers are the source and its replica already."""
+    hosts = [draft.hosts[name] for name in draft.groups["metadata_db"]]
+    source = next((host for host in hosts if is_writable(host) and own_mysql(host).get("in_pair")), None)
+    return source is not None and all(follows(host) in (source.address, source.name) for host in hosts if host is not source)
+
+
+def mysql_series(host: Host) -> str | None:
+    """The first two numbers of a server's version, None where none ran yet. A copy of the data is of use to the same series only."""
+    version = mysql.parse_version(str(((host.info or {}).get("mysql_server") or {}).get("version") or ""))
+    return f"{version[0]}.{version[1]}" if version else None
+
+
 def pair_settings(draft: Draft, host: Host) -> dict[str, str]:
     """The settings of a server that is one of two, nothing for a single one."""
     return {**SETTINGS, "server_id": server_id(host)} if is_pair(draft) else {}
@@ -100,12 +115,16 @@ def pair_plan(draft: Draft, name: str) -> dict[str, Any] | None:
     source = server_host(draft)
     return {
         "is_source": own is source,
+        "is_alone": own is source and not holds_databases(peer),
+        "is_new_here": not own_mysql(own),
+        "peer_series": mysql_series(peer),
         "clone_anew": own is not source and draft.values["airflow_metadata_db_clone_anew"] == name,
         "source": source.name if source else name,
         "role_unit": ROLE_UNIT,
         "open_unit": OPEN_UNIT,
         "role_user": ROLE_USER,
         "folder": FOLDER,
+        "alone": f"/{ALONE}",
         "role": {
             "listen": (own.address if own.address == own.default_address else None) or "0.0.0.0",
             "port": ROLE_PORT,
@@ -120,6 +139,7 @@ def pair_plan(draft: Draft, name: str) -> dict[str, Any] | None:
             "peer_host": peer.address or peer.name,
             "peer_port": database.server_port,
             "user": REPLICATION_USER,
+            "hosts": [host.address or host.name for host in hosts],
             "password": draft.secrets.get(SECRET, ""),
             "authority": f"{TLS_DIR}/ca.crt",
             "semi_sync_seconds": SEMI_SYNC_SECONDS,

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ._topology_database import (
+    MEMBERS_AUTHORITY,
+    etcd_lists,
     is_cluster,
     is_established,
     is_pair,
@@ -139,6 +141,9 @@ def joins(draft: Draft, host: Host) -> bool:
 def changes_members(draft: Draft) -> bool:
     """Whether the cluster that is there gets or loses a member."""
     hosts = members(draft) if is_patroni(draft) and is_established(draft) else []
+    if any(host.info is None for host in hosts):
+        # That is a finding by itself, and of such a host nobody can say whether it is new.
+        return False
     return any(joins(draft, host) for host in hosts) or bool(hosts and known_members(draft) - {address_of(host) for host in hosts})
 
 
@@ -156,7 +161,7 @@ def cluster_plan(draft: Draft, name: str, parameters: Mapping[str, str], hba: Se
         "version": _version(draft),
         "port": database.server_port,
         "data_dir": data_dir,
-        "members": [{"name": member.name, "address": address_of(member)} for member in members(draft)],
+        "members": [{"name": member.name, "endpoint": _client_url(member)} for member in members(draft)],
         "is_first": is_first,
         "changes_members": changes_members(draft),
         "joins": joins(draft, host),
@@ -180,8 +185,11 @@ def cluster_plan(draft: Draft, name: str, parameters: Mapping[str, str], hba: Se
 
 def _asked(draft: Draft) -> dict[str, Any] | None:
     """The member that is asked to add others and to remove who is gone, None where the cluster stays as it is."""
-    host = server_host(draft)
-    if host is None or not changes_members(draft):
+    if not changes_members(draft):
+        return None
+    taking_part = [host for host in members(draft) if not joins(draft, host) and not host.is_assumed]
+    host = min(taking_part, key=lambda each: not etcd_lists([each]), default=None)
+    if host is None:
         return None
     files = {"authority": f"{ETCD_TLS_DIR}/ca.crt", "certificate": f"{ETCD_TLS_DIR}/server.crt", "key": f"{ETCD_TLS_DIR}/server.key"}
     known = [{"name": member.name, "peer_url": _peer_url(member)} for member in members(draft)]
@@ -214,14 +222,22 @@ def proxy_plan(draft: Draft, name: str, limit: int) -> dict[str, Any] | None:
     if database is None or not is_cluster(draft) or name not in draft.airflow_hosts:
         return None
     api_port = ROLE_PORT if is_pair(draft) else API_PORT
+    here, changes = {address_of(member) for member in members(draft)}, changes_members(draft)
     return {
         "address": database.host,
         "port": database.port,
+        "authority": MEMBERS_AUTHORITY,
         "unit": PROXY_UNIT,
         "socket": PROXY_SOCKET,
         "members": [
             {"name": member.name, "address": bracketed(address_of(member)), "port": database.server_port, "api_port": api_port}
             for member in members(draft)
+        ],
+        # A new member may lead before the daemons have their turn; and one that is gone from the inventory, as long as etcd has it.
+        "knows_first": changes and draft.hosts[name].installation is not None,
+        "former": [
+            {"name": f"former-{address}", "address": bracketed(address), "port": database.server_port, "api_port": api_port}
+            for address in sorted(known_members(draft) - here if changes else ())
         ],
         # What only the one answers with 200 that takes writes.
         "asks": "/source" if is_pair(draft) else "/primary",

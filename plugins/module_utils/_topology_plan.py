@@ -21,9 +21,10 @@ from ._topology_dags import (
     bundle_programs,
     bundle_storage,
     comes_as_revision,
+    compared_dags,
     dag_options,
     dag_plan,
-    has_unmanaged_dags,
+    present_dags,
 )
 from ._topology_database import ENGINE_TITLES, SERVER_ENGINES
 from ._topology_database_plan import database_plan
@@ -34,8 +35,10 @@ from ._topology_model import CONTROL_DAEMONS, TLS_OFF, Draft, Host
 from ._topology_mysql_pair import OPEN_UNIT, ROLE_UNIT
 from ._topology_objects import objects_plan
 from ._topology_patroni import PROXY_UNIT
+from ._topology_pgbouncer import POOL_UNIT
 from ._topology_python_modules import python_modules
 from ._topology_rollout import is_rolled
+from ._topology_rotation import rotation_refusals
 from ._topology_rules_versions import find_python, move_host, moves, source_environment_version, source_python
 from ._topology_secrets import needs_admin
 from ._topology_settings import CONFIG_DIR, base_path, folders
@@ -87,7 +90,7 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
         "programs": bundle_programs(draft, name),
         "environments": _environments(draft, host, carried) if daemons else [],
         "daemons": daemons,
-        "cli_environment": cli_environment(daemons),
+        "cli_environment": cli_environment(draft, host, daemons),
         "settings": draft.settings if daemons else {},
         "python_modules": python_modules(draft, host) if daemons else [],
         "parse_environment": _parse_environment(draft) if daemons else {},
@@ -97,7 +100,8 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
         "airflow_hosts": draft.airflow_hosts,
         "queues_only_here": queues_only_on(draft, draft.inputs.limited or draft.airflow_hosts),
         "is_limited": draft.inputs.limited is not None,
-        "compared_dags": folders(draft)["dags"] if has_unmanaged_dags(draft, name) else None,
+        "present_dags": present_dags(draft, name, folders(draft)["dags"]),
+        "compared_dags": compared_dags(draft, name, folders(draft)["dags"]),
         "webserver_config": (draft.adopted or {}).get("webserver_config_content"),
         "database": database,
         "broker": broker_plan(draft, name),
@@ -113,6 +117,7 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
         "canary": canary_plan(draft, name, units),
         "adopted": _adopted(draft, name, carried),
         "certificates": certificates(draft, name),
+        "rotation_refusals": rotation_refusals(draft, name, handover),
         "credentials": {"dir": credentials_dir, "admin_password_file": admin_password_file},
         "installation_record": _record(draft, name),
         "report": _report(draft, name, credentials_dir, admin_password_file),
@@ -125,7 +130,9 @@ def _further_units(draft: Draft, name: str, database: Mapping[str, Any] | None) 
     """Units of this collection that are no daemons of Airflow."""
     probe = [PROBE_UNIT] if has_probe(draft, name) else []
     pair = [ROLE_UNIT, OPEN_UNIT] if database and database["pair"] else []
-    return [*([PROXY_UNIT] if database and database["proxy"] else []), *pair, *probe]
+    # One that leaves is stopped when the daemons have started again without it.
+    pool = [POOL_UNIT] if database and (database["pool"] or database["pool_leaves"]) else []
+    return [*([PROXY_UNIT] if database and database["proxy"] else []), *pool, *pair, *probe]
 
 
 def _peers(draft: Draft, name: str) -> list[dict[str, str | None]]:

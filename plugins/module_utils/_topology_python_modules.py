@@ -9,7 +9,6 @@ import os
 
 from ._topology_connections import async_arguments
 from ._topology_model import Draft, Host
-from ._topology_mysql import ASYNC_ARGUMENTS_MODULE
 
 ADDRESS_MODULE = "updraft_address"
 ADDRESS_FUNCTION = "advertised_address"
@@ -21,8 +20,7 @@ OWNER = {"owner": "root", "group": "root"}
 def python_modules(draft: Draft, host: Host) -> list[dict[str, str]]:
     """Their folder and the files, as airflow_files takes them. An import that fails would keep the daemons from starting."""
     folder = f"{draft.home}/config"
-    arguments = async_arguments(draft, host)
-    found = {ASYNC_ARGUMENTS_MODULE: arguments} if arguments else {}
+    found = async_arguments(draft, host)
     if draft.settings.get("core", {}).get("hostname_callable") == f"{ADDRESS_MODULE}.{ADDRESS_FUNCTION}":
         found[ADDRESS_MODULE] = address_module(host.address or host.name)
     if draft.broker is not None and draft.broker.is_cluster:

@@ -10,11 +10,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 
-from ._topology_broker import own_nodes
+from ._topology_broker import present_node
 from ._topology_celery import CLUSTER_SIZE, INSTANCE_OPTIONS, default_queue, group_address, node_name, worker_user
 from ._topology_daemons import service_user
 from ._topology_model import Draft, counted, listed
-from ._topology_sentinel import REPLICATION_USER, SENTINEL_USER
+from ._topology_sentinel import REPLICATION_USER, SENTINEL_USER, servers_keep_their_place
 from ._topology_settings import QUORUM_QUEUES, SENTINEL_OPTIONS
 from ._topology_stages import setting
 from ._topology_urls import LOOPBACK, is_ipv4
@@ -114,7 +114,7 @@ def nodes_keep_their_names(draft: Draft) -> Iterator[str]:
         return
     renamed = []
     for name, address in draft.broker.nodes.items():
-        present = next((str(server["node"]) for server in own_nodes(draft, name) if server.get("node")), "")
+        present = present_node(draft, name)
         if present and present != node_name(address):
             renamed.append(f"{name} was {present}")
     if len(renamed) > 1:
@@ -397,6 +397,7 @@ RULES = (
     number_of_brokers,
     cluster_has_addresses,
     nodes_keep_their_names,
+    servers_keep_their_place,
     cluster_has_one_release,
     cluster_is_told_to_celery,
     cookie_is_plain,

@@ -9,12 +9,11 @@ import re
 from collections.abc import Iterator
 
 from . import _topology_versions as versions
-from ._topology_database import CLUSTER_ENGINE
+from ._topology_database import CLUSTER_ENGINE, SMALLEST_CLUSTER
 from ._topology_model import DAEMONS, SERVICES, Draft, counted, listed
 from ._topology_sizing import NAMED_SIZES
 from ._topology_urls import LOOPBACK
 
-SMALLEST_CLUSTER = 3
 NOT_YET = {
     "monitoring": "Monitoring is",
 }

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ._topology_broker import changes_rabbitmq_nodes
+from ._topology_database import is_pair
 from ._topology_database_plan import database_plan
 from ._topology_handover import handover_plan
 from ._topology_model import Draft, listed
+from ._topology_mysql_pair import is_settled
 from ._topology_patroni import changes_members
 from ._topology_rules_versions import moves
+from ._topology_sentinel import changes_nodes
 from ._topology_stages import source_version
 from ._topology_tls import tls_changes
 
@@ -46,6 +50,18 @@ def nothing_shared_changes(draft: Draft) -> Iterator[str]:
         yield f"{_beginning(draft)}, and the database server would have to start again: {ADVICE}."
     elif changes_members(draft):
         yield f"{_beginning(draft)}, and the database cluster would get or lose a member: {ADVICE}."
+    elif _holds_a_part(draft, "metadata_db") and is_pair(draft) and not is_settled(draft):
+        yield f"{_beginning(draft)}, and the two MySQL servers are not a source and its replica yet: {ADVICE}."
+    elif _holds_a_part(draft, "broker") and changes_rabbitmq_nodes(draft):
+        yield f"{_beginning(draft)}, and RabbitMQ's cluster would get or lose a node that the others do not know of: {ADVICE}."
+    elif _holds_a_part(draft, "broker") and changes_nodes(draft):
+        yield f"{_beginning(draft)}, and Redis on three hosts would get a server that the others do not know: {ADVICE}."
+
+
+def _holds_a_part(draft: Draft, component: str) -> bool:
+    """Whether the run is for some hosts of a group and leaves others alone, which have a part in what is done."""
+    limited = [name for name in draft.groups[component] if name in (draft.inputs.limited or ())]
+    return 0 < len(limited) < len(draft.groups[component])
 
 
 def _changes_executor(draft: Draft) -> bool:

@@ -11,6 +11,8 @@ from . import _topology_mysql as mysql
 from . import _topology_versions as versions
 from ._topology_database import (
     CLUSTER_ENGINE,
+    SMALLEST_CLUSTER,
+    etcd_lists,
     has_data,
     is_established,
     is_patroni,
@@ -21,13 +23,10 @@ from ._topology_database import (
 )
 from ._topology_model import Draft, Host, counted, listed
 from ._topology_mysql_pair import PAIR
-from ._topology_patroni import address_of, changes_members, members
+from ._topology_patroni import ETCD_DATA_DIR, address_of, changes_members, members
 
 WITH_PATRONI = ("Debian", "Ubuntu")
 """Distributions that have packages of Patroni and of etcd's server."""
-
-
-SMALLEST_CLUSTER = 3
 
 
 def number_of_databases(draft: Draft) -> Iterator[str]:
@@ -77,6 +76,27 @@ def most_members_stay(draft: Draft) -> Iterator[str]:
             f"Of the {len(there)} members of the database cluster ({listed(sorted(there))}) only {listed(staying) or 'none'} would stay in "
             f"group {group}, and a member is replaced or added with a majority of them only: put the hosts back that have the data, with "
             "the addresses they had, and replace one after the other."
+        )
+
+
+def members_are_known(draft: Draft) -> Iterator[str]:
+    """What a member holds that was removed, or had another address, is of no use to the others, and keeps it from joining them."""
+    made = [host for host in _cluster(draft) if own_etcd(host).get("is_made") and not host.is_assumed]
+    unknown = {host.name: lists for host in made if (lists := etcd_lists([other for other in made if other is not host]))}
+    unknown = {
+        name: lists
+        for name, lists in unknown.items()
+        if not any(entry["address"] == address_of(draft.hosts[name]) for listed_members in lists for entry in listed_members)
+    }
+    # Most of them are never told to give up what they hold.
+    if len(unknown) > (len(made) - 1) // 2:
+        return
+    for name, lists in unknown.items():
+        known = sorted({entry["address"] for listed_members in lists for entry in listed_members})
+        yield (
+            f"{name} ({address_of(draft.hosts[name])}) has what a member of etcd holds, and etcd does not know it ({listed(known)}): it "
+            "was removed, or had another address. Nothing there is of use to the others: keep it aside on that host (systemctl stop etcd; "
+            f"mv {ETCD_DATA_DIR} {ETCD_DATA_DIR}.old), and run this again, which adds the host as a new member."
         )
 
 
@@ -153,6 +173,7 @@ RULES = (
     systems_have_patroni,
     servers_have_one_version,
     most_members_stay,
+    members_are_known,
     servers_are_free,
     data_are_in_one_place,
 )

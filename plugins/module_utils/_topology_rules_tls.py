@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ._topology_certificates import serves
-from ._topology_database import ENCRYPTED_SSL_MODES
+from ._topology_certificates import certificates, serves
+from ._topology_database import ENCRYPTED_SSL_MODES, is_cluster, is_established
 from ._topology_handover import executor_changes, left_broker
 from ._topology_load_balancer import verified_name
-from ._topology_model import TLS_GIVEN, TLS_MODES, TLS_OFF, Draft, counted, listed
+from ._topology_model import TLS_GIVEN, TLS_MODES, TLS_OFF, TLS_OWN_CA, Draft, counted, listed
 from ._topology_rules_versions import moves
 from ._topology_tls import GIVEN_VARIABLES, tls_changes
 from ._topology_urls import LOOPBACK, WEB_PORT, is_ipv4, split_web_url
@@ -78,6 +78,18 @@ def tls_changes_alone(draft: Draft) -> Iterator[str]:
         )
 
 
+def authority_is_here(draft: Draft) -> Iterator[str]:
+    """A new one would be trusted by nobody who runs, and would trust nobody."""
+    missing = draft.inputs.missing_authority
+    if not missing or not any(each["given"] is None for name in draft.used_hosts for each in certificates(draft, name)):
+        return
+    if (draft.installation or {}).get("tls") == TLS_OWN_CA or (is_cluster(draft) and is_established(draft)):
+        yield (
+            f"This installation's own authority signed what its servers use, and this controller does not have {listed(missing)}: bring "
+            "the folder tls back from a backup, or from the controller that made it; docs/tls.md tells how to begin anew where it is lost."
+        )
+
+
 def files_are_meant(draft: Draft) -> Iterator[str]:
     """Files of certificates that nobody would read."""
     if draft.tls == TLS_GIVEN:
@@ -111,6 +123,19 @@ def files_are_right(draft: Draft) -> Iterator[str]:
         yield f"{problem} ({listed(names)})."
 
 
+def given_certificates_last(draft: Draft) -> Iterator[str]:
+    """Nobody but their owner can renew them."""
+    if draft.tls != TLS_GIVEN:
+        return
+    for name in draft.used_hosts:
+        given = draft.inputs.given_certificates.get(name)
+        if given is not None and given.ends_soon and serves(draft, name):
+            yield (
+                f"airflow_tls_certificate of {name} ends on {given.ends_soon}: have it renewed, and run "
+                "updraft.airflow.rotate_certificates."
+            )
+
+
 def certificates_cover_the_hosts(draft: Draft) -> Iterator[str]:
     """Those who connect verify the name or address that they use."""
     if draft.tls != TLS_GIVEN:
@@ -124,6 +149,23 @@ def certificates_cover_the_hosts(draft: Draft) -> Iterator[str]:
             yield (
                 f"airflow_tls_certificate of {name} is for {listed(given.names) or 'nobody'}, and not for {listed(missing)}, by which "
                 "others reach it: give one that is, or set airflow_advertised_address or airflow_base_url to a name that it has."
+            )
+
+
+def nodes_have_the_names_of_all(draft: Draft) -> Iterator[str]:
+    """A client that goes on to another node of a cluster looks for the name of the one that it began with, which may be any of them."""
+    if draft.tls != TLS_GIVEN or draft.broker is None or not draft.broker.managed:
+        return
+    for name in draft.groups["broker"]:
+        given = draft.inputs.given_certificates.get(name)
+        if given is None or given.problems:
+            continue
+        others = [each for each in draft.broker.nodes.values() if each != draft.broker.nodes.get(name)]
+        missing = [each for each in others if not covers(given.names, each)]
+        if missing:
+            yield (
+                f"airflow_tls_certificate of {name} is not for {listed(missing)}: who goes on from one node of RabbitMQ to another looks "
+                "for the name of the first one, so give each node a certificate with the names of all of them."
             )
 
 
@@ -166,9 +208,12 @@ RULES = (
     broker_tls_is_anothers,
     page_has_tls,
     tls_changes_alone,
+    authority_is_here,
     files_are_meant,
     files_are_named,
     files_are_right,
     certificates_cover_the_hosts,
+    nodes_have_the_names_of_all,
     webservers_have_a_name,
 )
+WARNINGS = (given_certificates_last,)

@@ -14,6 +14,7 @@ from ._topology_database import is_cluster, is_pair
 from ._topology_model import Draft
 from ._topology_mysql_pair import PORTS as PAIR_PORTS
 from ._topology_patroni import PORTS as CLUSTER_PORTS
+from ._topology_pgbouncer import has_pool
 from ._topology_settings import folders
 from ._topology_stages import number_setting, setting
 from ._topology_urls import split_web_url
@@ -50,6 +51,7 @@ def ports_are_ports(draft: Draft) -> Iterator[str]:
     ports = {"airflow_webserver_port": draft.port}
     if draft.database:
         ports["airflow_metadata_db_port"] = draft.database.server_port or draft.database.port
+        ports["airflow_metadata_db_pgbouncer_port"] = draft.values["airflow_metadata_db_pgbouncer_port"]
         ports["airflow_metadata_db_proxy_port"] = draft.values["airflow_metadata_db_proxy_port"]
     if draft.broker and draft.broker.port:
         ports["airflow_broker_port"] = draft.broker.port
@@ -89,6 +91,8 @@ def _listeners(draft: Draft, host: str) -> Iterator[tuple[int, str]]:
         yield draft.broker.port, "airflow_broker_port"
         if draft.broker.has_sentinels:
             yield SENTINEL_PORT, "Redis's sentinel"
+    if has_pool(draft, host):
+        yield draft.values["airflow_metadata_db_pgbouncer_port"], "airflow_metadata_db_pgbouncer_port"
     if is_cluster(draft) and host in draft.airflow_hosts:
         yield draft.values["airflow_metadata_db_proxy_port"], "airflow_metadata_db_proxy_port"
     if draft.database and draft.database.managed and host in draft.groups["metadata_db"]:

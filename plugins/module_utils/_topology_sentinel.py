@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ._broker_options import MASTER_NAME
@@ -18,14 +18,17 @@ SENTINEL_UNITS = ("redis-sentinel.service", "valkey-sentinel.service")
 REPLICATION_USER = "replication"
 SENTINEL_USER = "sentinel"
 
-DOWN_AFTER_MS = 5000
+DOWN_AFTER_MS = 8000
 QUORUM = 2
 FAILOVER_TIMEOUT_MS = 10000
 """After this time a failover that came to nothing is begun anew, and twice this time lies between two."""
 
 MOST_LAG_SECONDS = 4
-"""A master that has heard from no replica for so long takes nothing more. Less than DOWN_AFTER_MS: one that is cut off has stopped when
+"""A master that has heard from no replica for so long takes nothing more. It counts whole seconds and looks once a second, so that it stops
+up to LAG_BLUR_SECONDS later, and the sentinels may begin up to PING_SECONDS earlier than they say: one that is cut off has stopped when
 another one takes its place."""
+LAG_BLUR_SECONDS = 2
+PING_SECONDS = 1
 
 RIGHTS = "~* &* +@all -@admin -@dangerous +info +keys +config|get"
 REPLICATION_RIGHTS = "resetchannels -@all +psync +replconf +ping"
@@ -99,11 +102,45 @@ def sentinel_place(broker: Broker, name: str) -> dict[str, Any]:
 
 
 def _first_master(broker: Broker, own: Mapping[str, Mapping[str, Any] | None]) -> str:
-    """Who is the master where no sentinel answers: the one that they knew last. A single server that grows keeps what it holds."""
-    known = [server for server in own.values() if server and server["master"]]
+    """Who is the master where no sentinel answers: the one that they knew last. A single server that grows keeps what it holds.
+
+    A host without a server of ours is it only where no other one has any: it would begin empty.
+    """
+    serving = [broker.nodes[host] for host, server in own.items() if server]
+    known = [server for server in own.values() if server and server["master"] in serving]
     if known:
         return str(max(known, key=lambda server: server["epoch"])["master"])
-    return broker.nodes[next((host for host, server in own.items() if server), next(iter(broker.nodes)))]
+    return (serving or list(broker.nodes.values()))[0]
+
+
+def changes_nodes(draft: Draft) -> bool:
+    """Whether a host of the three has no place among them yet: the others have to know it, and to forget who was there before."""
+    broker = draft.broker
+    if broker is None or not broker.managed or not broker.has_sentinels:
+        return False
+    found = [own_redis(draft, name) or {} for name in broker.nodes]
+    return any(not server.get("master") for server in found)
+
+
+def servers_keep_their_place(draft: Draft) -> Iterator[str]:
+    """Refuse another port or address: servers and sentinels wrote them into files of their own, and each other's."""
+    broker = draft.broker
+    if broker is None or not broker.managed or not broker.has_sentinels:
+        return
+    for name, address in broker.nodes.items():
+        found = own_redis(draft, name) or {}
+        if not found.get("master"):
+            continue
+        if found.get("port") not in (None, broker.port):
+            yield (
+                f"airflow_broker_port is {broker.port}, and Redis's sentinel on {name} knows the servers at port {found['port']}, which "
+                "they cannot change while they run: set it back."
+            )
+        if found.get("address") not in (None, address):
+            yield (
+                f"{name} was {found['address']} among Redis's servers, and would be {address}, which none of them knows: give it its old "
+                "airflow_advertised_address, or put an empty host into its place."
+            )
 
 
 def left_sentinel(draft: Draft, name: str) -> bool:

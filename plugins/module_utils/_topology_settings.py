@@ -19,7 +19,6 @@ from ._topology_dags import BUNDLE_LIST, bundle_settings, secret_bundle_settings
 from ._topology_database import adopted_engine, is_cluster
 from ._topology_load_balancer import front_url
 from ._topology_model import Draft
-from ._topology_mysql import ASYNC_ARGUMENTS_MODULE
 from ._topology_python_modules import ADDRESS_FUNCTION, ADDRESS_MODULE, QUORUM_MODULE, SENTINEL_MODULE
 from ._topology_sizing import IDLE_SLEEP_SECONDS, Machine
 from ._topology_stages import options_dir, setting, source_version
@@ -40,6 +39,7 @@ CONFIG_DIR = "/etc/airflow"
 DEFAULT_TASKS_PER_QUERY = 16
 HEARTBEAT_TIMEOUT_SECONDS = 60
 HEARTBEAT_CHECK_SECONDS = 5
+ORPHANS_CHECK_SECONDS = 60
 PUBLISH_RETRIES = 600
 """Airflow gives an attempt to send a task one second, and by itself looks after 600 seconds at tasks that are not under way."""
 
@@ -134,7 +134,7 @@ def _derived(draft: Draft) -> Settings:
     }
     of_line = _derived_2(draft) if draft.line < 3 else merge(_derived_3(draft), _async_arguments(draft))
     further = (_failover(draft), _celery(draft), _log_addresses(draft), _proxy(draft), _tls(draft))
-    return merge(common, bundle_settings(draft), _sizes(draft), of_line, *further)
+    return merge(common, bundle_settings(draft), _orphans(), _sizes(draft), of_line, *further)
 
 
 def _failover(draft: Draft) -> Settings:
@@ -147,10 +147,18 @@ def _failover(draft: Draft) -> Settings:
     return {"workers": {"execution_api_retries": "30", "execution_api_retry_wait_max": "5.0"}}
 
 
+def _orphans() -> Settings:
+    """How soon a scheduler takes up what one that is gone had queued, or had watched: after a minute in place of five.
+
+    One that is started again at once is too early for it the first time, because its own last heartbeat is not old enough; and nobody
+    else misses a task's heartbeat.
+    """
+    return {"scheduler": {"orphaned_tasks_check_interval": str(ORPHANS_CHECK_SECONDS)}}
+
+
 def _sizes(draft: Draft) -> Settings:
     if draft.executor == "SequentialExecutor":
-        # Its scheduler is killed when it stops, so what it had queued is an orphan's: the next one takes it up at this interval.
-        return {"scheduler": {"orphaned_tasks_check_interval": "60"}}
+        return {}
     parallelism = slots_of_scheduler(draft)
     # Asking for more tasks at once than may run only makes Airflow warn.
     most_queried = str(min(DEFAULT_TASKS_PER_QUERY, parallelism))
@@ -307,9 +315,8 @@ def _derived_3(draft: Draft) -> Settings:
 
 
 def _async_arguments(draft: Draft) -> Settings:
-    if not any(async_arguments(draft, draft.hosts[name]) for name in draft.airflow_hosts):
-        return {}
-    return {"database": {"sql_alchemy_connect_args_async": f"{ASYNC_ARGUMENTS_MODULE}.connect_args"}}
+    modules = [module for name in draft.airflow_hosts for module in async_arguments(draft, draft.hosts[name])]
+    return {"database": {"sql_alchemy_connect_args_async": f"{modules[0]}.connect_args"}} if modules else {}
 
 
 def base_path(draft: Draft) -> str:

@@ -49,6 +49,15 @@ RESERVED_CONNECTIONS = 20
 
 FEWEST_CONNECTIONS = 100
 
+POOL_SHARE = 3
+"""PgBouncer has one connection to the server for so many that daemons may open.
+
+Of the fifteen that an engine of Airflow's may open ten are its overflow, and of the two of a task of 2.x hardly one is ever in a
+transaction.
+"""
+
+FEWEST_POOLED = 5
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -127,6 +136,21 @@ def needed_connections(line: int, daemons: Mapping[str, int], pool: int, slots: 
         return pool * (processes + 2 * count["dag_processor"] + 2 * count["triggerer"])
     processes = count["webserver"] * web_workers + count["scheduler"] + count["dag_processor"] + count["triggerer"]
     return pool * processes + count["scheduler"] * (2 * slots + parsers)
+
+
+def pooled(clients: int) -> dict[str, int]:
+    """The connections to the server that PgBouncer shares among clients.
+
+    The reserve is for who has waited a second: a process that is within one transaction and begins another one does not give the first
+    one back.
+    """
+    size = max(FEWEST_POOLED, -(-clients // POOL_SHARE))
+    return {"size": size, "reserve": -(-size // 2)}
+
+
+def most_pooled(clients: int) -> int:
+    """What `pooled` may open in all."""
+    return sum(pooled(clients).values())
 
 
 def max_connections(needed: int, present: int = 0) -> int:

@@ -12,13 +12,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from ._topology_celery import default_queue, most_tasks
+from ._topology_certificates import certificates
 from ._topology_daemons import BROKER_UNITS, daemon_asked, unit_name
-from ._topology_dags import comes_as_revision, has_unmanaged_dags
+from ._topology_dags import comes_as_revision, compared_dags
 from ._topology_database import is_cluster, is_pair, is_patroni
 from ._topology_load_balancer import PROBE_UNIT, has_probe
 from ._topology_model import CONTROL_DAEMONS, DAEMONS, SERVICES, Draft
-from ._topology_mysql_pair import ROLE_UNIT, role_url
+from ._topology_mysql_pair import OPEN_UNIT, ROLE_UNIT, role_url
 from ._topology_patroni import API_PORT, ETCD_CLIENT_PORT, ETCD_TLS_DIR, PROXY_SOCKET, PROXY_UNIT, TLS_DIR, UNITS, address_of
+from ._topology_pgbouncer import POOL_UNIT, has_pool
 from ._topology_sentinel import SENTINEL_UNITS, sentinel_place
 from ._topology_settings import CONFIG_DIR, folders
 from ._topology_tls import AUTHORITY
@@ -108,7 +110,10 @@ def _daemons(draft: Draft, name: str) -> list[dict[str, Any]]:
         elif name in draft.placement[component]:
             asked = daemon_asked(draft, host, component)
             found.append({"name": component, "component": component, "unit": f"{unit_name(component)}.service", **asked, "slots": None})
-    return [{key: daemon[key] for key in ("name", "component", "unit", "url", "job_type", "node", "queues", "slots")} for daemon in found]
+    return [
+        {key: daemon[key] for key in ("name", "component", "unit", "url", "server_name", "job_type", "node", "queues", "slots")}
+        for daemon in found
+    ]
 
 
 def _servers(draft: Draft, name: str) -> list[dict[str, Any]]:
@@ -121,9 +126,11 @@ def _servers(draft: Draft, name: str) -> list[dict[str, Any]]:
         else:
             found.append((database.engine, "metadata_db", DATABASE_UNITS[database.engine]))
         if is_pair(draft):
-            found.append(("database's role", "metadata_db", (ROLE_UNIT,)))
+            found += [("database's role", "metadata_db", (ROLE_UNIT,)), ("database's guard", "metadata_db", (OPEN_UNIT,))]
     if is_cluster(draft) and name in draft.airflow_hosts:
         found.append(("way to the database", "proxy", (PROXY_UNIT,)))
+    if has_pool(draft, name):
+        found.append(("pool of connections", "proxy", (POOL_UNIT,)))
     if broker is not None and broker.managed and name in draft.groups["broker"]:
         found.append((broker.engine, "broker", BROKER_UNITS[broker.engine]))
         if broker.has_sentinels:
@@ -159,6 +166,7 @@ def _probes(draft: Draft, name: str) -> dict[str, Any]:
         "pair_url": role_url(host) if is_pair(draft) and name in draft.groups["metadata_db"] else None,
         "proxy_socket": PROXY_SOCKET if is_pair(draft) and name in draft.airflow_hosts else None,
         "ca_path": AUTHORITY if draft.tls else None,
+        "certificates": sorted({each["certificate"] for each in certificates(draft, name) if each["certificate"]}),
         "rabbitmq_vhost": broker.vhost
         if broker and broker.managed and broker.engine == "rabbitmq" and name in draft.groups["broker"]
         else None,
@@ -166,7 +174,7 @@ def _probes(draft: Draft, name: str) -> dict[str, Any]:
         "load_balancer": balancer.engine if balancer and name in draft.groups["load_balancer"] else None,
         "shared_address": balancer.shared_address or None if balancer and name in draft.groups["load_balancer"] else None,
         "dags": folders(draft)["dags"] if comes_as_revision(draft) and controls + workers else None,
-        "compared_dags": folders(draft)["dags"] if has_unmanaged_dags(draft, name) and len(draft.airflow_hosts) > 1 else None,
+        "compared_dags": compared_dags(draft, name, folders(draft)["dags"]),
     }
 
 

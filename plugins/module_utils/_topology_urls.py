@@ -51,11 +51,12 @@ def postgresql_url(
     ssl_mode: str,
     ssl_root_cert: str | None = None,
     further: Mapping[str, str] | None = None,
+    driver: str = "psycopg2",
 ) -> str:
-    """The URL for psycopg2; `further` are options of libpq."""
+    """The URL for psycopg2 or psycopg; `further` are options of libpq."""
     tls = {"sslmode": ssl_mode, **({"sslrootcert": ssl_root_cert} if ssl_root_cert else {})}
     keepalives = {} if host in LOOPBACK else KEEPALIVES
-    return server_url("postgresql+psycopg2", user, password, host, port, name, {**tls, **keepalives, **(further or {})})
+    return server_url(f"postgresql+{driver}", user, password, host, port, name, {**tls, **keepalives, **(further or {})})
 
 
 def postgresql_async_url(user: str, password: str, host: str, port: int, name: str, ssl_mode: str, ssl_root_cert: str | None = None) -> str:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the updraft.airflow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The members of etcd, asked and told by its own command."""
+"""The members of etcd, asked and told by its own command: which there are, and which take part."""
 
 from __future__ import annotations
 
@@ -16,11 +16,28 @@ UNSETTLED = "unhealthy cluster"
 SETTLING_SECONDS = 30
 """etcd changes no member until all that take part have been connected for five seconds, which one that has just started was not."""
 
+ARGUMENTS = {
+    "authority": {"type": "path", "required": True},
+    "certificate": {"type": "path", "required": True},
+    "key": {"type": "path", "required": True, "no_log": False},
+}
+"""What the modules take to log in, as in the doc fragment etcd."""
+
 Run = Callable[[list[str]], tuple[int, str, str]]
 
 
 class EtcdError(Exception):
     """The text says what keeps a member from being removed or added, and what to do."""
+
+
+def commands_of(module: Any) -> Run:
+    """How an Ansible module runs etcd's command."""
+
+    def run(words: list[str]) -> tuple[int, str, str]:
+        code, output, error = module.run_command(words, environ_update={"ETCDCTL_API": "3"})
+        return int(code), str(output), str(error)
+
+    return run
 
 
 @dataclass(frozen=True)
@@ -91,6 +108,54 @@ class Etcd:
                 "a majority of them takes part. Start the others (systemctl start etcd) and run this again."
             )
         return output
+
+
+def await_part(etcd: Etcd, members: Sequence[Member], name: str, seconds: float) -> None:
+    """Wait until a member takes part. Raises EtcdError."""
+    own = next(member for member in members if member.name == name)
+    if _await(lambda: etcd.is_healthy(own), etcd.sleep, seconds):
+        return
+    others = ", ".join(member.name for member in members if member is not own and etcd.is_healthy(member)) or "none"
+    raise EtcdError(
+        f"{name} does not take part in etcd after {seconds:.0f} s (of the others do: {others}): journalctl -u etcd on {name} says why. "
+        "Repair that, and run this again."
+    )
+
+
+def await_others(etcd: Etcd, members: Sequence[Member], name: str, seconds: float) -> bool:
+    """Wait until the others can do without a member. Raises EtcdError.
+
+    One that takes no part is not waited for: nobody loses anything by its restart. Returns whether the others have a majority, so
+    that it can take part afterwards.
+    """
+    own = next(member for member in members if member.name == name)
+    others = [member for member in members if member is not own]
+
+    def missing() -> list[str]:
+        return [member.name for member in others if not etcd.is_healthy(member)]
+
+    def suffice() -> bool:
+        return len(others) - len(missing()) > len(members) // 2
+
+    if suffice():
+        return True
+    if not etcd.is_healthy(own):
+        return False
+    if _await(suffice, etcd.sleep, seconds):
+        return True
+    raise EtcdError(
+        f"etcd on {name} has new settings and starts again when the others have a majority without it, and {', '.join(missing())} did not "
+        f"take part for {seconds:.0f} s: journalctl -u etcd there says why. Start it (systemctl start etcd), and run this again."
+    )
+
+
+def _await(condition: Callable[[], bool], sleep: Callable[[float], None], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() >= deadline:
+            return False
+        sleep(1)
+    return True
 
 
 def bring_up_to_date(etcd: Etcd, wanted: Sequence[Mapping[str, str]], joining: str | None, check_mode: bool) -> tuple[list[str], list[str]]:

@@ -59,11 +59,12 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def fingerprint(venv: str, config_file: str, environment_files: list[str], dags_folder: str | None) -> dict[str, str]:
-    """All digests by name. What a host does not have is left out. Raises OSError."""
-    with open(config_file, "rb") as stream:
-        configuration = digest(stream.read())
-    found = {"packages": packages(venv), "configuration": configuration, **keys(environment_files)}
+def fingerprint(venv: str | None, config_file: str, environment_files: list[str], dags_folder: str | None) -> dict[str, str]:
+    """All digests by name; without an environment, that of the DAGs alone. What a host does not have is left out. Raises OSError."""
+    found = {}
+    if venv:
+        with open(config_file, "rb") as stream:
+            found = {"packages": packages(venv), "configuration": digest(stream.read()), **keys(environment_files)}
     if dags_folder:
         found["dags"] = folder(os.path.realpath(dags_folder))
     return found

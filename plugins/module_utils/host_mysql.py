@@ -26,6 +26,8 @@ OWN_SETTINGS = "zz-airflow.cnf"
 
 PAIR = "etc/airflow-database/pair.json"
 """What one of two servers knows of the other."""
+ALONE = "etc/airflow-database/alone"
+"""There while nobody else can have become the source."""
 PAIR_SETTING = "gtid_mode"
 ASK_SECONDS = 5
 
@@ -40,7 +42,8 @@ def find_server(root: str = "/") -> dict[str, Any] | None:
     """The server with its `kind` (mysql or mariadb), the `version` that ran last, whether it is this collection's `own`, the `settings` it
     was given by it, and the number of `databases` that somebody made. None where no server program is installed.
 
-    Of this collection's own it tells too whether it is one of two (`in_pair`), what it says of itself (`member`), and its `passwords`.
+    Of this collection's own it tells too whether it is one of two (`in_pair`), and has no replica that could have taken over (`is_alone`),
+    what it says of itself (`member`), and its `passwords`.
     """
     data = os.path.join(root, DATA)
     for servers, configuration, socket in LAYOUTS:
@@ -51,6 +54,7 @@ def find_server(root: str = "/") -> dict[str, Any] | None:
             is_own = os.path.exists(own)
             further = {
                 "in_pair": PAIR_SETTING in settings,
+                "is_alone": os.path.exists(os.path.join(root, ALONE)),
                 "member": ask_member(os.path.join(root, socket)),
                 "passwords": _passwords(os.path.join(root, PAIR)),
             }

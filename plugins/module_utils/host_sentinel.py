@@ -13,9 +13,10 @@ from typing import Any
 
 from ansible_collections.updraft.airflow.plugins.module_utils.redis_client import RedisClient, RedisError
 
-PAUSE_MS = 10_000
 LEVEL_SECONDS = 3.0
 FAILOVER_SECONDS = 20.0
+PAUSE_MS = 30_000
+"""Longer than both together: whoever writes waits until it is over, one way or the other."""
 POLL_SECONDS = 0.2
 NO_PORT = "0"
 """What a sentinel says of one whose address another one has now."""
@@ -45,13 +46,21 @@ class Place:
         """The own sentinel, or another host's."""
         return RedisClient(address or self.address, self.sentinel_port, self.user, self.password)
 
-    def runs(self) -> bool:
-        """Whether both let somebody in."""
-        try:
-            with self.server(), self.sentinel():
-                return True
-        except RedisError:
-            return False
+    def server_runs(self) -> bool:
+        """Whether the server lets somebody in."""
+        return _lets_in(self.server)
+
+    def sentinel_runs(self) -> bool:
+        """Whether the sentinel lets somebody in."""
+        return _lets_in(self.sentinel)
+
+
+def _lets_in(connect: Callable[[], RedisClient]) -> bool:
+    try:
+        with connect():
+            return True
+    except RedisError:
+        return False
 
 
 def wait_until(found: Callable[[], Any], seconds: float) -> Any:
@@ -107,8 +116,11 @@ def hand_over(place: Place) -> str | None:
         try:
             # Whoever writes waits, until this server is a replica and says so.
             server.ask("CLIENT", "PAUSE", PAUSE_MS, "WRITE")
-            if not wait_until(lambda: _has_level_replica(server), LEVEL_SECONDS):
-                raise SentinelError(f"No replica of {place.address} has all that it holds, so that it stays the master: run this again.")
+            if not wait_until(lambda: _replicas_are_level(server), LEVEL_SECONDS):
+                raise SentinelError(
+                    f"Not every replica of {place.address} has all that it holds, and any of them may be chosen, so that it stays the "
+                    "master: run this again."
+                )
             with place.sentinel() as sentinel:
                 sentinel.ask("SENTINEL", "FAILOVER", place.master_name)
             new = wait_until(lambda: _other_master(place), FAILOVER_SECONDS)
@@ -124,10 +136,12 @@ def hand_over(place: Place) -> str | None:
                 server.ask("CLIENT", "UNPAUSE")
 
 
-def _has_level_replica(server: RedisClient) -> bool:
+def _replicas_are_level(server: RedisClient) -> bool:
+    """Whether all replicas have everything: which of them becomes the master the sentinels choose."""
     state = server.info("replication")
     replicas = [value for name, value in state.items() if name.startswith("slave") and "offset=" in value]
-    return any(f"offset={state['master_repl_offset']}," in f"{replica}," and "state=online" in replica for replica in replicas)
+    level = f"offset={state['master_repl_offset']},"
+    return bool(replicas) and all(level in f"{replica}," and "state=online" in replica for replica in replicas)
 
 
 def _other_master(place: Place) -> str | None:

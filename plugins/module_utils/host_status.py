@@ -14,6 +14,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -204,6 +205,18 @@ def dag_revision(home: str, link: str) -> dict[str, Any]:
     }
 
 
+def certificates(run: Run, paths: Sequence[str]) -> dict[str, int]:
+    """When each certificate that is there ends, in seconds since the epoch. Python cannot read one without further packages."""
+    found = {}
+    for path in paths:
+        if os.path.exists(path):
+            code, out, error = run(["openssl", "x509", "-noout", "-enddate", "-in", path])
+            if code != 0:
+                raise StatusError(f"{path}: {one_line(error or out)}")
+            found[path] = int(ssl.cert_time_to_seconds(out.strip().partition("=")[2]))
+    return found
+
+
 def own_names() -> list[str]:
     """The names under which Airflow may have registered this host, by the ways it has of finding one."""
     names = [socket.getfqdn(), socket.gethostname()]
@@ -323,6 +336,7 @@ def etcd(url: str, tls: str) -> dict[str, Any]:
         "is_healthy": str(health.get("health")).lower() == "true",
         "reason": health.get("reason") or None,
         "leads": bool(own) and own == str(status.get("leader", "")),
+        "term": number(str(status.get("raftTerm", ""))),
         "version": status.get("version"),
         "bytes": number(str(status.get("dbSize", ""))),
     }

@@ -16,9 +16,11 @@ from ansible_collections.updraft.airflow.plugins.module_utils import _mysql, dat
 POLL_SECONDS = 0.2
 PEER_POLL_SECONDS = 0.05
 SYSTEM_SCHEMAS = "('mysql', 'sys', 'information_schema', 'performance_schema')"
-CLOSE = ("SET SESSION lock_wait_timeout = 10", "SET GLOBAL super_read_only = ON", "SET GLOBAL rpl_semi_sync_source_enabled = OFF")
+CLOSE = ("SET SESSION lock_wait_timeout = 10", *database_role.CLOSE)
 FORGET = ("STOP REPLICA", "RESET REPLICA ALL")
 CATCH_UP_SECONDS = 30
+COMMIT_SECONDS = 5
+"""What the replica has applied, the source has too: as soon as it knows that the replica has it."""
 LOST = (2006, 2013, 3707)
 """The server went away; the last one is that of a server that nobody starts again, which systemd does."""
 
@@ -41,6 +43,7 @@ class Member:
         timeout: int = 120,
         check_mode: bool = False,
         alone: str = database_role.ALONE,
+        closed: str = database_role.CLOSED,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.socket = socket
@@ -48,6 +51,7 @@ class Member:
         self.timeout = timeout
         self.check_mode = check_mode
         self.alone = alone
+        self.closed = closed
         self.sleep = sleep
         self.done: list[str] = []
         """What was changed, in words."""
@@ -64,7 +68,9 @@ class Member:
                 unix_socket=self.socket, user="root", autocommit=True, connect_timeout=10, read_timeout=None if patient else self.timeout
             )
         except pymysql.Error as error:
-            raise MemberError(f"The MySQL server of {self.name} does not answer: {_mysql.reason(error)}.") from None
+            raise MemberError(
+                f"The MySQL server of {self.name} does not answer ({_mysql.reason(error)}): journalctl -u {self.service} there says why."
+            ) from None
         with connection:
             yield connection
 
@@ -77,6 +83,11 @@ class Member:
     def peer(self) -> str:
         """The other host's name."""
         return str(self.pair["peer_name"])
+
+    @property
+    def service(self) -> str:
+        """The server's unit, as the distribution's package calls it."""
+        return str(self.pair.get("service", "mysql"))
 
     def look(self) -> dict[str, Any]:
         """What the server says of itself."""
@@ -96,7 +107,10 @@ class Member:
                 try:
                     cursor.execute(statement, parameters if number == len(statements) and parameters else None)
                 except pymysql.Error as error:
-                    raise MemberError(f"The MySQL server of {self.name} refuses: {_mysql.reason(error)}.") from None
+                    raise MemberError(
+                        f"The MySQL server of {self.name} refuses to {statement.partition('%')[0].strip()} ({_mysql.reason(error)}): "
+                        f"journalctl -u {self.service} there may say why."
+                    ) from None
 
     def ask(self, expression: str, *values: str) -> Any:
         """The value of an expression."""
@@ -118,7 +132,10 @@ class Member:
             if wanted(found):
                 return found
             if time.monotonic() > deadline:
-                raise MemberError(f"The MySQL server of {self.name} {what}{': ' + found['error'] if found['error'] else ''}.")
+                raise MemberError(
+                    f"The MySQL server of {self.name} {what}{' (' + found['error'] + ')' if found['error'] else ''}: journalctl -u "
+                    f"{self.service} there says more."
+                )
             self.sleep(POLL_SECONDS)
 
     # What site asks for.
@@ -137,40 +154,103 @@ class Member:
         peer = database_role.ask(self.pair["peer_url"])
         if peer and peer.get("writable"):
             raise MemberError(f"The MySQL server of {self.peer} takes writes, so that of {self.name} must not: run this again.")
-        self.open(confirmed=bool(peer) and database_role.may_open(found, peer))
+        confirmed = database_role.may_open(found, peer)
+        # A server that starts again is closed, and so is one whose replica took over while it was away.
+        if found["has_data"] and not confirmed and not os.path.exists(self.alone):
+            raise MemberError(
+                f"The MySQL server of {self.name} stays closed: it had a replica, and that of {self.peer} does not say whether it took "
+                f"over. Bring {self.peer} back, or give up what it took by {PLAYBOOK} with airflow_promote_host: {self.name} and "
+                f"{LOSS_VARIABLE}: true."
+            )
+        self.open(confirmed)
+
+    def is_followed(self) -> bool:
+        """Whether it is a source that was closed, as by a hand-over that ended in between: the other one has not taken over."""
+        found = self.look()
+        return not found["writable"] and not found["follows"] and database_role.may_open(found, database_role.ask(self.pair["peer_url"]))
+
+    def open_again(self) -> None:
+        """Take writes after it was closed. Only where the other one says that it has not taken over: no answer is none."""
+        found = self.look()
+        if found["writable"]:
+            return
+        if found["follows"] or not database_role.may_open(found, database_role.ask(self.pair["peer_url"])):
+            raise MemberError(
+                f"The MySQL server of {self.name} stays closed, for that of {self.peer} does not say that it follows it still: look which "
+                f"of them has everything, and say which is to be the source by {PLAYBOOK} with airflow_promote_host."
+            )
+        self.open(confirmed=True)
 
     def open(self, confirmed: bool = False) -> None:
         """Let it take writes, also when it starts again before there is a replica."""
         self.done.append("it takes writes")
         if self.check_mode:
             return
+        self._be_no_more_closed()
         if not confirmed:
-            with open(self.alone, "w", encoding="ascii"):
-                pass
+            self._be_alone()
         with self.session() as connection:
             database_role.let_write(connection, confirmed)
+
+    def _be_alone(self) -> None:
+        with open(self.alone, "w", encoding="ascii"):
+            pass
+
+    def _be_one_of_two(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(self.alone)
+
+    def _be_no_more_closed(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(self.closed)
 
     def be_replica(self, clone_anew: bool = False) -> None:
         """Follow the source, from a copy of its data if there are none here that fit. What only this server has is not thrown away."""
         found = self.look()
         if found["writable"] and found["has_data"]:
             raise MemberError(f"The MySQL server of {self.name} takes writes itself, so it cannot follow: run this again.")
-        if found["follows"] == self.pair["peer_host"] and found["receives"] and found["applies"] and not clone_anew:
-            return
-        source = self._source()
+        if not self.check_mode:
+            self._be_one_of_two()
         if clone_anew or not found["has_data"]:
+            self._source()
             self.clone()
         else:
-            extra = self.ask("GTID_SUBTRACT(%s, %s)", found["executed"], source["executed"])
-            if extra:
-                raise MemberError(
-                    f"The MySQL server of {self.name} has transactions that the source on {self.peer} does not have ({extra}): what waited "
-                    "for the replica when this server was lost, which nobody was told of, or what it wrote alone. Look at them; "
-                    f"{CLONE_VARIABLE}: {self.name} throws them away, and copies the data from {self.peer}."
-                )
+            source = self._refuse_own_data(found if found["follows"] else self._settled(found))
+            if found["follows"] == self.pair["peer_host"] and found["receives"] and found["applies"]:
+                return
             if self.ask("GTID_SUBTRACT(%s, %s)", source["purged"], found["executed"]):
                 self.clone()
         self.follow()
+
+    def _settled(self, found: dict[str, Any]) -> dict[str, Any]:
+        """What a server that was the source has once all commits have ended that were under way: killed sessions end theirs yet."""
+        if self.check_mode:
+            return found
+        self.run("SET SESSION lock_wait_timeout = 10", "FLUSH TABLES WITH READ LOCK", "UNLOCK TABLES")
+        return {**found, "executed": self.look()["executed"]}
+
+    def _refuse_own_data(self, found: Mapping[str, Any]) -> dict[str, str]:
+        """What the source has, which has to be all that is here. Raises MemberError."""
+        deadline = time.monotonic() + COMMIT_SECONDS
+        while True:
+            source = self._source()
+            extra = self.ask("GTID_SUBTRACT(%s, %s)", found["executed"], source["executed"])
+            if not extra and found["executed"]:
+                return source
+            # What the source waits for the replica with, the replica may have applied already.
+            if not extra or not found["receives"] or time.monotonic() > deadline:
+                break
+            self.sleep(POLL_SECONDS)
+        throws_away = f"{CLONE_VARIABLE}: {self.name} throws them away, and copies the data from {self.peer}."
+        if not found["executed"]:
+            raise MemberError(
+                f"The MySQL server of {self.name} has data that did not come from the source on {self.peer}: look at them, and save what "
+                f"is of use; {throws_away}"
+            )
+        raise MemberError(
+            f"The MySQL server of {self.name} has transactions that the source on {self.peer} does not have ({extra}): what waited "
+            f"for the replica when this server was lost, which nobody was told of, or what it wrote alone. Look at them; {throws_away}"
+        )
 
     def _source(self) -> dict[str, str]:
         """What the source has, as the account for replication sees it."""
@@ -240,7 +320,7 @@ class Member:
                 if last[0][1] == "Failed":
                     raise MemberError(f"The data of {self.peer} could not be copied to {self.name}: {last[0][2]}.")
             if time.monotonic() > deadline:
-                raise MemberError(f"The MySQL server of {self.name} does not come back with a copy: journalctl -u mysql says why.")
+                raise MemberError(f"The MySQL server of {self.name} does not come back with a copy: journalctl -u {self.service} says why.")
             self.sleep(POLL_SECONDS)
 
     def follow(self) -> None:
@@ -256,42 +336,80 @@ class Member:
             "SOURCE_RETRY_COUNT = 0, SOURCE_HEARTBEAT_PERIOD = 2",
             parameters=[pair["peer_host"], int(pair["peer_port"]), pair["user"], pair["password"], pair["authority"]],
         )
+        # It is closed for following now, also after it took over again and ended before it was open.
+        self._be_no_more_closed()
         self.run("START REPLICA")
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(self.alone)
         self.wait(lambda found: bool(found["receives"] and found["applies"]), f"does not follow that of {self.peer}")
 
     def be_confirmed(self) -> None:
         """On the source, once a replica is there: acknowledge no commit that the replica does not have."""
+        if not self.look()["writable"]:
+            return
+        self._forget_former_replicas()
         found = self.look()
-        if not found["writable"] or found["confirms"] or not found["replicas"]:
+        if found["confirms"] or not found["replicas"]:
             return
         self.done.append("its commits wait for the replica")
         if self.check_mode:
             return
         # From here on the replica may take over, so this one must not open by itself.
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(self.alone)
+        self._be_one_of_two()
         self.run(database_role.CONFIRMED)
         self.wait(lambda now: bool(now["confirms"]), "has no replica that confirms its commits")
+
+    def _forget_former_replicas(self) -> None:
+        """Let nobody follow who is none of the two: of a commit that two replicas wait for, it is not known which of them has it."""
+        user, hosts = self.pair["user"], list(self.pair.get("hosts") or [])
+        if not hosts:
+            return
+        names = ", ".join(["%s"] * len(hosts))
+        with self.session() as connection, connection.cursor() as cursor:
+            cursor.execute(f"SELECT host FROM mysql.user WHERE user = %s AND host NOT IN ({names})", [user, *hosts])
+            gone = [row[0] for row in cursor.fetchall()]
+            for host in gone:
+                self.done.append(f"{host} is let in no more")
+                if not self.check_mode:
+                    cursor.execute("DROP USER %s@%s", [user, host])
+                    cursor.execute(
+                        "SELECT processlist_id FROM performance_schema.threads WHERE processlist_user = %s AND processlist_host = %s",
+                        [user, host],
+                    )
+                    for (session,) in cursor.fetchall():
+                        cursor.execute(f"KILL {int(session)}")
 
     # What promote_replica asks for.
 
     def close(self) -> dict[str, Any]:
-        """Take no more writes, before the replica takes over; a commit that is under way ends first."""
+        """Take no more writes, before the replica takes over; a commit that is under way ends first.
+
+        A server that just started may be about to be opened by its guard, which then finds that it must not.
+        """
+        found = self.look()
+        is_noted = not found["follows"] and not self.check_mode
+        if is_noted:
+            # The other one may have taken over when this server starts again.
+            self._be_one_of_two()
+            database_role.note_closed(self.closed, found["started"], is_closed=False)
+            if self.ask(database_role.ONE_AT_A_TIME) != 1:
+                raise MemberError(f"The MySQL server of {self.name} is being opened, so it cannot be closed: run this again.")
         if self.look()["writable"]:
             self.change("it takes no more writes", *CLOSE)
+        if is_noted:
+            database_role.note_closed(self.closed, found["started"], is_closed=True)
         return self.look()
 
     def closed_peer(self) -> str:
-        """What the other server has executed, once it takes no more writes. Raises MemberError."""
+        """What the other server has executed, once somebody closed it: one that just started may open yet. Raises MemberError."""
         deadline = time.monotonic() + self.timeout
         while True:
             found = database_role.ask(self.pair["peer_url"])
-            if found and found.get("writable") is False:
+            if found and found.get("writable") is False and found.get("closed"):
                 return str(found["executed"])
             if time.monotonic() > deadline:
-                raise MemberError(f"The MySQL server of {self.peer} still takes writes, so that of {self.name} does not take over.")
+                raise MemberError(
+                    f"The MySQL server of {self.peer} was not closed, so that of {self.name} does not take over: journalctl -u "
+                    f"airflow-database-role -u {self.service} on {self.peer} says why. Run this again when it answers."
+                )
             self.sleep(PEER_POLL_SECONDS)
 
     def take_over(self, executed: str | None, evidence: str | None = None, unsynced: bool = False) -> None:
@@ -312,16 +430,22 @@ class Member:
         if self.check_mode:
             self.done.append("it takes over")
             return
+        seconds = min(self.timeout, CATCH_UP_SECONDS)
         if executed is None:
             self._apply_what_came(found, unsynced)
-        elif not self.ask("WAIT_FOR_EXECUTED_GTID_SET(%s, %s) = 0", executed, str(min(self.timeout, CATCH_UP_SECONDS))):
-            raise MemberError(f"The MySQL server of {self.name} does not catch up with that of {self.peer}.")
+        elif not self.ask("WAIT_FOR_EXECUTED_GTID_SET(%s, %s) = 0", executed, str(seconds)):
+            raise MemberError(
+                f"The MySQL server of {self.name} does not catch up with that of {self.peer} within {seconds} s: run "
+                "updraft.airflow.status, which tells how far it is behind and why, and this again."
+            )
+        self.done.append("it takes over")
+        # In this order: none that follows takes writes, and one that is killed before it is open opens when it starts again.
         if found["follows"]:
             self.run("STOP REPLICA")
-        self.done.append("it takes over")
-        self.open()
+        self._be_alone()
         if found["follows"]:
             self.run("RESET REPLICA ALL")
+        self.open()
 
     def _apply_what_came(self, found: Mapping[str, Any], unsynced: bool) -> None:
         if found["receives"]:
@@ -343,14 +467,23 @@ class Member:
             raise
 
 
-def doubt(age: float | None, ways: Sequence[Mapping[str, Any]], seconds: float) -> str | None:
+def alive(peer: Mapping[str, Any] | None, ways: Sequence[Mapping[str, Any]]) -> str | None:
+    """What says that the source is not lost, whatever it does not answer to; None where nothing does. Two would take writes then."""
+    if peer and peer.get("writable"):
+        return "it says that it takes writes"
+    return next((f"{way['host']} still reaches it" for way in ways if way.get("up")), None)
+
+
+def doubt(age: float | None, ways: Sequence[Mapping[str, Any]], seconds: float, follows: bool = True) -> str | None:
     """Why a replica whose source is lost may lack what the source acknowledged, None where it has everything.
 
     `age` is how long ago the source last said that the replica has everything. It acknowledges nothing alone within `seconds` of that.
     `ways` are what the proxies of Airflow's hosts know: whether the source is `up` for them, or for how long (`age`) it has been down;
     a host without both was not reached. A source that was down for all of them within that time has acknowledged nothing to anybody
-    that the replica does not have.
+    that the replica does not have. One that `follows` nobody was the source, and came back.
     """
+    if not follows:
+        return "it follows nobody, so that it is the one that was the source, and the other one may have taken over and taken writes since"
     if age is None:
         return "it was not connected to its source since it started"
     if not ways:
@@ -358,8 +491,6 @@ def doubt(age: float | None, ways: Sequence[Mapping[str, Any]], seconds: float) 
     for way in ways:
         if way.get("up") is None:
             return f"{way['host']} does not answer, which could tell when its source was lost"
-        if way["up"]:
-            return f"{way['host']} still reaches its source, which goes on without it"
         if age - float(way["age"]) >= seconds:
             return (
                 f"its source was last in sync with it {age:.0f} s ago, and took writes of {way['host']} until {float(way['age']):.0f} s ago"

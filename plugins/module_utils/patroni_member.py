@@ -22,6 +22,9 @@ LONGEST_REQUEST_SECONDS = 120
 SETTLING_SECONDS = 5
 """A member reads new settings once in a round of Patroni's, which takes 2 s here, and tells its need of a restart in the next one."""
 
+NAMING_SECONDS = 15
+"""Patroni looks at its members each two seconds, and names a synchronous one when it has followed for a moment."""
+
 LEADERS = ("leader", "master", "primary")
 FOLLOWING = ("running", "streaming")
 BEING_MADE = ("creating replica", "initializing new cluster", "running custom bootstrap script", "starting after custom bootstrap")
@@ -126,10 +129,21 @@ class Member:
 
     def apply(self, settings: Mapping[str, Any], check_mode: bool) -> list[str]:
         """Bring the cluster's settings to the wanted ones; the names of those that differed."""
-        changed = differences(settings, self.request("GET", "/config"))
+        changed = differences(settings, self.request("GET", "/config") if check_mode else self._settings())
         if changed and not check_mode:
             self.request("PATCH", "/config", settings)
         return changed
+
+    def _settings(self) -> Any:
+        """The cluster's settings. One that began to lead a moment ago has yet to write them down, and answers with an error until then."""
+        deadline = time.monotonic() + self.timeout
+        while True:
+            try:
+                return self.request("GET", "/config")
+            except PatroniError:
+                if time.monotonic() > deadline:
+                    raise
+            self.sleep(POLL_SECONDS)
 
     def restart(self) -> bool:
         """Start PostgreSQL again where a setting waits for it. Returns whether that was so."""
@@ -140,23 +154,31 @@ class Member:
         self.wait()
         return True
 
-    def hand_over(self) -> bool:
-        """Let another member lead where this one leads and has to start again. Returns whether that was so."""
+    def hand_over(self, only_pending: bool = True) -> bool:
+        """Let another member lead where this one leads, if `only_pending` only for a setting that waits. Returns whether it did."""
         found = self.look()
-        if not (found["leads"] and found["pending_restart"]):
+        if not found["leads"] or (only_pending and not found["pending_restart"]):
             return False
-        candidates = sorted(
-            (name for name, member in found["members"].items() if name != self.name and member.get("state") in FOLLOWING),
-            # In a synchronous cluster nobody else may lead.
-            key=lambda name: found["members"][name].get("role") != "sync_standby",
-        )
-        if not candidates:
+        candidate = self._candidate()
+        if not candidate:
             raise PatroniError(
-                f"{self.name} has to start again for its settings, and no other member can lead meanwhile: start the other members."
+                f"{self.name} has to start again for its settings or its program, and no other member can lead meanwhile, for none follows "
+                "its every change: start the others (systemctl start patroni), and run this again."
             )
-        self.request("POST", "/switchover", {"leader": self.name, "candidate": candidates[0]}, timeout=LONGEST_REQUEST_SECONDS)
+        self.request("POST", "/switchover", {"leader": self.name, "candidate": candidate}, timeout=LONGEST_REQUEST_SECONDS)
         self.wait(lambda after: bool(after["follows"]))
         return True
+
+    def _candidate(self) -> str | None:
+        """Who may lead next. In a synchronous cluster, which ours are, nobody else may; one that just came back is not yet named as it."""
+        for _look in range(NAMING_SECONDS):
+            members = self.look()["members"]
+            following = sorted(name for name, member in members.items() if name != self.name and member.get("state") in FOLLOWING)
+            synchronous: list[str] = [name for name in following if members[name].get("role") == "sync_standby"]
+            if synchronous:
+                return synchronous[0]
+            self.sleep(1)
+        return None
 
 
 def _first_line(text: bytes) -> str:

@@ -13,8 +13,8 @@ description:
   - Nothing is removed or added unless a majority of the members is healthy, and no member is removed that still takes part.
 author:
   - the updraft.airflow contributors (@updraft-airflow)
-requirements:
-  - etcdctl
+extends_documentation_fragment:
+  - updraft.airflow.etcd
 attributes:
   check_mode:
     support: full
@@ -26,18 +26,6 @@ options:
   endpoint:
     description: The address of the member to ask.
     type: str
-    required: true
-  authority:
-    description: A file on the host with the certificate of the authority that signed those of the members.
-    type: path
-    required: true
-  certificate:
-    description: A file on the host with a certificate for clients.
-    type: path
-    required: true
-  key:
-    description: A file on the host with the key of O(certificate).
-    type: path
     required: true
   members:
     description: All members that there are to be, each with its C(name) and the C(peer_url) by which others reach it.
@@ -94,7 +82,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.updraft.airflow.plugins.module_utils._failure import unforeseen
-from ansible_collections.updraft.airflow.plugins.module_utils.etcd_members import Etcd, EtcdError, bring_up_to_date
+from ansible_collections.updraft.airflow.plugins.module_utils.etcd_members import ARGUMENTS, Etcd, EtcdError, bring_up_to_date, commands_of
 
 
 def main() -> None:
@@ -103,9 +91,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "endpoint": {"type": "str", "required": True},
-            "authority": {"type": "path", "required": True},
-            "certificate": {"type": "path", "required": True},
-            "key": {"type": "path", "required": True, "no_log": False},
+            **ARGUMENTS,
             "members": {"type": "list", "elements": "dict", "required": True, "options": member},
             "joining": {"type": "str"},
         },
@@ -113,12 +99,8 @@ def main() -> None:
     )
     parameters: dict[str, Any] = module.params
 
-    def run(words: list[str]) -> tuple[int, str, str]:
-        code, output, error = module.run_command(words, environ_update={"ETCDCTL_API": "3"})
-        return int(code), str(output), str(error)
-
     try:
-        etcd = Etcd(parameters, run)
+        etcd = Etcd(parameters, commands_of(module))
         removed, added = bring_up_to_date(etcd, parameters["members"], parameters["joining"], module.check_mode)
     except EtcdError as error:
         module.fail_json(msg=str(error))

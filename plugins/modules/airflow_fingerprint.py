@@ -21,18 +21,16 @@ options:
   venv:
     description: The virtual environment that the daemons run from.
     type: path
-    required: true
   config_file:
-    description: The path of airflow.cfg.
+    description: The path of airflow.cfg. It goes with O(venv) and O(environment_files).
     type: path
-    required: true
   environment_files:
     description: The files with the daemons' secrets.
     type: list
     elements: path
-    required: true
   dags_folder:
-    description: A folder whose files have to be the same on all hosts. Not set where something else keeps them equal.
+    description: A folder whose files have to be the same on all hosts. Not set where something else keeps them equal. One that is missing
+      counts as empty.
     type: path
 """
 
@@ -44,6 +42,10 @@ EXAMPLES = r"""
     environment_files: [/etc/airflow/scheduler.env, /etc/airflow/webserver.env]
     dags_folder: /opt/airflow/dags
   register: fingerprint
+
+- name: Read which DAGs a host has
+  updraft.airflow.airflow_fingerprint:
+    dags_folder: /opt/airflow/dags
 """
 
 RETURN = r"""
@@ -62,11 +64,13 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "venv": {"type": "path", "required": True},
-            "config_file": {"type": "path", "required": True},
-            "environment_files": {"type": "list", "elements": "path", "required": True},
+            "venv": {"type": "path"},
+            "config_file": {"type": "path"},
+            "environment_files": {"type": "list", "elements": "path"},
             "dags_folder": {"type": "path"},
         },
+        required_together=[("venv", "config_file", "environment_files")],
+        required_one_of=[("venv", "dags_folder")],
         supports_check_mode=True,
     )
     try:

@@ -59,6 +59,9 @@ options:
   ca_path:
     description: The file of the authorities that may have signed the certificate of O(url); those of the host unless given.
     type: path
+  server_name:
+    description: The name or address that the certificate of O(url) has to be for, where it is not the one in O(url).
+    type: str
   timeout:
     description: Seconds to wait.
     type: int
@@ -117,7 +120,9 @@ class Daemon:
         self.heartbeat_age = timedelta(seconds=parameters["heartbeat_age"])
         self.database = Database(parameters["database"]) if parameters["database"] else None
         # A proxy of the environment is no way to a daemon of this host.
-        self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), *verifying(parameters["ca_path"]))
+        self.opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), *verifying(parameters["ca_path"], parameters["server_name"])
+        )
 
     def unit_state(self) -> dict[str, str]:
         """What systemd says of the unit."""
@@ -204,6 +209,7 @@ def main() -> None:
             "broker_url": {"type": "str", "no_log": True},
             "broker_ssl": {"type": "dict"},
             "ca_path": {"type": "path"},
+            "server_name": {"type": "str"},
             "timeout": {"type": "int", "default": 120},
             "heartbeat_age": {"type": "int", "default": 30},
             "journal_lines": {"type": "int", "default": 20},

@@ -26,17 +26,18 @@ options:
     description:
       - V(source) takes writes, V(replica) follows the other one, from a copy of its data where it has none that fit.
       - V(confirmed), on the source, has commits wait for the replica once there is one.
-      - V(closed) takes no more writes. V(promoted) becomes the source in place of the other one.
+      - V(closed) takes no more writes, and V(reopened) takes them again where the other one says that it has not taken over.
+      - V(promoted) becomes the source in place of the other one.
       - V(looked) only tells what the server is.
     type: str
-    choices: [looked, source, replica, confirmed, closed, promoted]
+    choices: [looked, source, replica, confirmed, closed, reopened, promoted]
     default: looked
   settings:
     description: A file that only root reads, with the names and addresses of both and the account for replication.
     type: path
     default: /etc/airflow-database/pair.json
   socket:
-    description: The server's socket.
+    description: The server's socket, where O(settings) does not name it.
     type: path
     default: /run/mysqld/mysqld.sock
   clone_anew:
@@ -55,7 +56,7 @@ options:
     elements: dict
     default: []
   unsynced:
-    description: With V(promoted), take over also where acknowledged writes may be lost.
+    description: With V(promoted), take over also where acknowledged writes may be lost. Never beside a source that is alive.
     type: bool
     default: false
   timeout:
@@ -89,7 +90,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.updraft.airflow.plugins.module_utils import database_role
 from ansible_collections.updraft.airflow.plugins.module_utils._failure import unforeseen
-from ansible_collections.updraft.airflow.plugins.module_utils.mysql_member import Member, MemberError, doubt
+from ansible_collections.updraft.airflow.plugins.module_utils.mysql_member import Member, MemberError, alive, doubt
 
 
 def read_settings(path: str) -> dict[str, Any]:
@@ -113,6 +114,8 @@ def carry_out(member: Member, parameters: dict[str, Any]) -> dict[str, Any]:
         member.be_confirmed()
     elif state == "closed":
         member.close()
+    elif state == "reopened":
+        member.open_again()
     elif state == "promoted":
         promote(member, parameters)
     return member.look()
@@ -121,11 +124,20 @@ def carry_out(member: Member, parameters: dict[str, Any]) -> dict[str, Any]:
 def promote(member: Member, parameters: dict[str, Any]) -> None:
     """Let the server take over, with all that the other one has, or with what has come when that one is lost. Raises MemberError."""
     if not parameters["hand_over"]:
+        sign = alive(database_role.ask(member.pair["peer_url"]), parameters["ways"])
+        if sign:
+            raise MemberError(
+                f"The MySQL server of {member.peer} is alive ({sign}), so that of {member.name} does not take over, whatever is given up: "
+                f"let {member.peer} be reached, or end MySQL there, and run this again."
+            )
         own = database_role.ask(member.pair["own_url"]) or {}
-        evidence = doubt(own.get("source_in_sync_age"), parameters["ways"], float(member.pair["semi_sync_seconds"]))
+        seconds = float(member.pair["semi_sync_seconds"])
+        evidence = doubt(own.get("source_in_sync_age"), parameters["ways"], seconds, bool(member.look()["follows"]))
         member.take_over(None, evidence, parameters["unsynced"])
     elif member.check_mode:
         member.take_over("")
+    elif member.is_followed():
+        member.open_again()
     elif not member.look()["writable"]:
         member.take_over(member.closed_peer())
 
@@ -134,7 +146,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "state": {"choices": ["looked", "source", "replica", "confirmed", "closed", "promoted"], "default": "looked"},
+            "state": {"choices": ["looked", "source", "replica", "confirmed", "closed", "reopened", "promoted"], "default": "looked"},
             "settings": {"type": "path", "default": "/etc/airflow-database/pair.json"},
             "socket": {"type": "path", "default": "/run/mysqld/mysqld.sock"},
             "clone_anew": {"type": "bool", "default": False},
@@ -147,7 +159,7 @@ def main() -> None:
     )
     try:
         pair = read_settings(module.params["settings"])
-        member = Member(module.params["socket"], pair, module.params["timeout"], module.check_mode)
+        member = Member(pair.get("socket") or module.params["socket"], pair, module.params["timeout"], module.check_mode)
         found = carry_out(member, module.params)
     except MemberError as error:
         module.fail_json(msg=str(error))

@@ -54,6 +54,10 @@ options:
     type: str
     choices: [never, replica, leader]
     default: never
+  hand_over:
+    description: Let another member lead where this one leads, whether or not a setting waits for that.
+    type: bool
+    default: false
   timeout:
     description: Seconds that the member has to lead or follow. A copy of the data that is under way is waited for.
     type: int
@@ -98,7 +102,7 @@ from ansible_collections.updraft.airflow.plugins.module_utils.patroni_member imp
 NOTHING = {"changed": False, "leads": False, "pending_restart": False, "changed_settings": []}
 
 
-def carry_out(member: Member, settings: dict[str, Any], restart: str, check_mode: bool) -> dict[str, Any]:
+def carry_out(member: Member, settings: dict[str, Any], restart: str, check_mode: bool, hand_over: bool = False) -> dict[str, Any]:
     """What the module returns. Raises PatroniError."""
     if check_mode:
         try:
@@ -115,6 +119,8 @@ def carry_out(member: Member, settings: dict[str, Any], restart: str, check_mode
         restarted = True
         # The switchover started it with its new settings, unless it had to be copied anew.
         member.restart()
+    elif not check_mode and hand_over:
+        restarted = member.hand_over(only_pending=False)
     if restarted:
         found = member.look()
     return {
@@ -136,12 +142,15 @@ def main() -> None:
             "password": {"type": "str", "required": True, "no_log": True},
             "settings": {"type": "dict", "default": {}},
             "restart": {"choices": ["never", "replica", "leader"], "default": "never"},
+            "hand_over": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 120},
         },
         supports_check_mode=True,
     )
     try:
-        result = carry_out(Member(module.params), module.params["settings"], module.params["restart"], module.check_mode)
+        result = carry_out(
+            Member(module.params), module.params["settings"], module.params["restart"], module.check_mode, module.params["hand_over"]
+        )
     except PatroniError as error:
         module.fail_json(msg=str(error))
     except Exception as error:

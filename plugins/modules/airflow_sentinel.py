@@ -80,6 +80,15 @@ options:
   sentinel_file:
     description: The file that the sentinel keeps. Needed for V(begun).
     type: path
+  units:
+    description: The units of the server and of its sentinel, in this order. Needed for V(begun).
+    type: list
+    elements: str
+  stale_units:
+    description: Those of O(units) that run with settings of before.
+    type: list
+    elements: str
+    default: []
   owner:
     description: The user that both run as.
     type: str
@@ -107,10 +116,16 @@ master:
   returned: success
   type: str
   sample: 192.0.2.12
-runs:
-  description: Whether the server and its sentinel run with the settings of a cluster already.
+start_units:
+  description: Those of O(stale_units) that are no part of a cluster yet, and may start again at once.
   returned: when O(state=begun)
-  type: bool
+  type: list
+  elements: str
+turn_units:
+  description: Those of O(stale_units) that are a part of the cluster, and start again when no other host's do.
+  returned: when O(state=begun)
+  type: list
+  elements: str
 forgot:
   description: Hosts that the sentinel was made to forget.
   returned: success
@@ -138,9 +153,14 @@ def begin(module: AnsibleModule, place: Place) -> dict[str, object]:
     """Make the files that are missing."""
     wanted = module.params
     missing = [name for name in ("server_file", "sentinel_file") if not os.path.exists(wanted[name])]
-    runs = place.runs()
+    server, sentinel = wanted["units"]
+    running = ([server] if place.server_runs() else []) + ([sentinel] if place.sentinel_runs() else [])
+    units = {
+        "start_units": [unit for unit in wanted["stale_units"] if unit not in running],
+        "turn_units": [unit for unit in wanted["stale_units"] if unit in running],
+    }
     if not missing:
-        return {"changed": False, "runs": runs, "master": (master_told(place) or {}).get("ip") or wanted["first_master"]}
+        return {"changed": False, **units, "master": (master_told(place) or {}).get("ip") or wanted["first_master"]}
     master = master_to_begin_with(place, wanted["first_master"], "server_file" in missing and not module.check_mode)
     follows = [] if master == place.address else [f"replicaof {master} {place.port}"]
     lines = {
@@ -149,7 +169,7 @@ def begin(module: AnsibleModule, place: Place) -> dict[str, object]:
     }
     for name in () if module.check_mode else missing:
         write(module, wanted[name], "\n".join(lines[name]) + "\n")
-    return {"changed": True, "runs": runs, "master": master}
+    return {"changed": True, **units, "master": master}
 
 
 def write(module: AnsibleModule, path: str, text: str) -> None:
@@ -195,10 +215,12 @@ def main() -> None:
             "server_file": {"type": "path"},
             "server_settings": {"type": "path"},
             "sentinel_file": {"type": "path"},
+            "units": {"type": "list", "elements": "str"},
+            "stale_units": {"type": "list", "elements": "str", "default": []},
             "owner": {"type": "str", "default": "redis"},
             "timeout": {"type": "int", "default": 60},
         },
-        required_if=[("state", "begun", ["first_master", "server_file", "server_settings", "sentinel_file"])],
+        required_if=[("state", "begun", ["first_master", "server_file", "server_settings", "sentinel_file", "units"])],
         supports_check_mode=True,
     )
     wanted = module.params

@@ -49,6 +49,15 @@ options:
   ca_path:
     description: The file of the authorities that may have signed the certificates of O(pages); those of the host unless given.
     type: path
+  page_names:
+    description: What the certificates of O(pages) have to be for, by the daemon's name, where it is not the address.
+    type: dict
+    default: {}
+  certificates:
+    description: The files of the certificates of this host's servers.
+    type: list
+    elements: path
+    default: []
   expected_files:
     description: What files and links are to be, by their paths. Each has either a V(sha256) or a V(target).
     type: dict
@@ -192,6 +201,9 @@ status:
     fingerprint:
       description: Digests of what has to be the same on all hosts.
       type: dict
+    certificates:
+      description: When each of O(certificates) ends, in seconds since the epoch. Those that are not there are left out.
+      type: dict
     drift:
       description: The files that are not what O(expected_files) says.
       type: list
@@ -253,6 +265,7 @@ class Look:
         self.part("airflow", lambda: host_status.airflow(wanted["home"], wanted["config_dir"]))
         self.part("units", lambda: host_status.units(run, wanted["units"]))
         self.part("drift", lambda: host_status.drift(wanted["expected_files"]))
+        self.part("certificates", lambda: host_status.certificates(run, wanted["certificates"]))
         self.part("fingerprint", self._fingerprint)
         self.part("dags", lambda: host_status.dag_revision(wanted["home"], wanted["dags"]) if wanted["dags"] else None)
         self.part("load_balancer", lambda: host_status.load_balancer(wanted["load_balancer"]) if wanted["load_balancer"] else None)
@@ -268,13 +281,16 @@ class Look:
 
     def _own_http(self) -> None:
         wanted = self.parameters
-        # A proxy of the environment is no way to a daemon of this host.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), *verifying(wanted["ca_path"]))
-        self.part("pages", lambda: {name: host_status.page(opener, url) for name, url in wanted["pages"].items()})
+        self.part("pages", lambda: {name: self._page(name, url) for name, url in wanted["pages"].items()})
         self.part("patroni", lambda: self._patroni() if wanted["patroni_url"] else None)
         self.part("pair", lambda: host_status.pair(wanted["pair_url"]) if wanted["pair_url"] else None)
         self.part("ways", lambda: host_status.database_ways(wanted["proxy_socket"]) if wanted["proxy_socket"] else None)
         self.part("etcd", lambda: host_status.etcd(wanted["etcd_url"], wanted["etcd_tls"]) if wanted["etcd_url"] else None)
+
+    def _page(self, name: str, url: str) -> dict[str, Any]:
+        tls = verifying(self.parameters["ca_path"], self.parameters["page_names"].get(name))
+        # A proxy of the environment is no way to a daemon of this host.
+        return host_status.page(urllib.request.build_opener(urllib.request.ProxyHandler({}), *tls), url)
 
     def _patroni(self) -> dict[str, Any]:
         return host_status.patroni(self.parameters["patroni_url"], self.parameters["patroni_authority"])
@@ -342,6 +358,8 @@ def main() -> None:
             "units": texts,
             "pages": {"type": "dict", "default": {}},
             "ca_path": {"type": "path"},
+            "page_names": {"type": "dict", "default": {}},
+            "certificates": paths,
             "expected_files": {"type": "dict", "default": {}},
             "database_files": paths,
             "broker_files": paths,

@@ -30,6 +30,9 @@ LAG_BYTES = 16 * 1024**2
 FAILING, PROBLEM, NOTICE = "failing", "problem", "notice"
 VERDICTS = {FAILING: "failing", PROBLEM: "degraded", NOTICE: "healthy"}
 LAG_SECONDS = 10
+CERTIFICATE_SECONDS = 30 * 24 * 3600
+"""With less time left, site would renew a certificate, or its owner has to."""
+
 GOOD_MEMBERS = ("running", "streaming")
 NEEDED = ("webserver", "scheduler", "dag_processor", "triggerer", "worker")
 """Daemons without which Airflow does not do its work: one of each has to be well."""
@@ -151,8 +154,10 @@ def _hosts(report: Report) -> list[dict[str, Any]]:
                 "airflow": found.get("airflow") if (look.outline or {}).get("daemons") else None,
                 "dags": found.get("dags"),
                 "drift": found.get("drift") or [],
+                "certificates": {path: _moment(end) for path, end in (found.get("certificates") or {}).items()},
             }
         )
+        _certificates(report, look)
         _room(report, look)
     left_out = [look.name for look in report.looks if look.state == "left out"]
     if left_out:
@@ -160,11 +165,21 @@ def _hosts(report: Report) -> list[dict[str, Any]]:
     return hosts
 
 
+def _certificates(report: Report, look: Look) -> None:
+    found = look.found or {}
+    for path, end in (found.get("certificates") or {}).items():
+        day = f"{datetime.fromtimestamp(end, timezone.utc):%Y-%m-%d}"
+        if end <= found["at"]:
+            report.tell(PROBLEM, f"the certificate {path} ended on {day}", look.name, "host")
+        elif end - found["at"] < CERTIFICATE_SECONDS:
+            report.tell(NOTICE, f"the certificate {path} ends on {day}", look.name, "host")
+
+
 def _room(report: Report, look: Look) -> None:
     system = (look.found or {}).get("system")
     if system and (system["disk_free"] < DISK_BYTES or system["disk_free"] < DISK_SHARE * system["disk"]):
         report.tell(PROBLEM, f"only {size(system['disk_free'])} are free at {system['disk_path']}", look.name, "host")
-    for part in ("system", "airflow", "units", "fingerprint", "drift", "dags"):
+    for part in ("system", "airflow", "units", "certificates", "fingerprint", "drift", "dags"):
         reason = (look.found or {}).get("errors", {}).get(part)
         if reason:
             report.tell(PROBLEM, f"{part} could not be read ({reason})", look.name, "host")
@@ -370,19 +385,22 @@ def _database_cluster(report: Report) -> dict[str, Any] | None:
     listed_members = next((view["members"] for view in views.values() if any(each["role"] == "leader" for each in view["members"])), None)
     members = {member["name"]: member for member in listed_members or next(iter(views.values()), {"members": []})["members"]}
     leader = next((member for member in members.values() if member["role"] == "leader"), None)
+    # They are asked at different moments, between which another one may have been elected.
+    term = max((store["term"] or 0 for store in stores.values() if store["leads"]), default=0)
     _judge_cluster(report, hosts, views, members, leader)
     _judge_stores(report, hosts, stores)
     return {
         "leader": leader["name"] if leader else None,
         "timeline": leader["timeline"] if leader else None,
         "is_paused": any(view["is_paused"] for view in views.values()),
-        "members": [_member(look, members.get(look.name), views.get(look.name), stores.get(look.name)) for look in hosts],
+        "members": [_member(look, members.get(look.name), views.get(look.name), stores.get(look.name), term) for look in hosts],
     }
 
 
 def _member(
-    look: Look, member: Mapping[str, Any] | None, view: Mapping[str, Any] | None, store: Mapping[str, Any] | None
+    look: Look, member: Mapping[str, Any] | None, view: Mapping[str, Any] | None, store: Mapping[str, Any] | None, term: int
 ) -> dict[str, Any]:
+    leads = bool(store and store["leads"] and (store["term"] or 0) == term)
     return {
         "name": look.name,
         "role": member["role"] if member else None,
@@ -392,7 +410,7 @@ def _member(
         "lag_seconds": None,
         "answers": view is not None,
         "version": view["version"] if view else None,
-        "etcd": "leads" if store and store["leads"] else "healthy" if store and store["is_healthy"] else "unhealthy" if store else None,
+        "etcd": "leads" if leads else "healthy" if store and store["is_healthy"] else "unhealthy" if store else None,
         "etcd_version": store["version"] if store else None,
         "etcd_bytes": store["bytes"] if store else None,
     }

@@ -25,6 +25,7 @@ TITLES = {
     "patroni": "Patroni",
     "haproxy": "HAProxy",
     "way to the database": "the way to the database",
+    "pool of connections": "the pool of connections",
     "probe of the webservers": "the probe of the webservers",
 }
 UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))

@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible_collections.updraft.airflow.plugins.module_utils._topology_model import GivenCertificate
 from ansible_collections.updraft.airflow.plugins.module_utils._topology_tls import GIVEN_VARIABLES
+from ansible_collections.updraft.airflow.plugins.plugin_utils.pem_certificates import is_signed_by, load_all, moment
 
 CERTIFICATE, KEY, AUTHORITY = (GIVEN_VARIABLES[part] for part in ("certificate", "key", "authority"))
+SOON = timedelta(days=30)
+"""With less time left than this, somebody has to be told."""
 
 
 class GivenError(Exception):
@@ -30,26 +33,34 @@ def read_given(files: Mapping[str, str], read_text: Callable[[str], str]) -> Giv
         return GivenCertificate(problems=("The controller's Python has no cryptography, with which certificates are read: install it",))
     problems: list[str] = []
     parsers: Mapping[str, Callable[[bytes], Any]] = {
-        CERTIFICATE: x509.load_pem_x509_certificates,
-        AUTHORITY: x509.load_pem_x509_certificates,
+        CERTIFICATE: load_all,
+        AUTHORITY: load_all,
         KEY: lambda content: serialization.load_pem_private_key(content, None),
     }
+    contents: dict[str, str] = {}
     found: dict[str, Any] = {}
     for variable, path in files.items():
         try:
-            found[variable] = _parse(variable, path, read_text, parsers[variable])
+            contents[variable] = _read(variable, path, read_text)
+            found[variable] = _parse(variable, path, contents[variable], parsers[variable])
         except GivenError as error:
             problems.append(str(error))
     problems += _disagreements(serialization, files, found)
-    return GivenCertificate(tuple(_names(x509, found[CERTIFICATE][0])) if CERTIFICATE in found else (), tuple(problems))
+    names = tuple(_names(x509, found[CERTIFICATE][0])) if CERTIFICATE in found else ()
+    ends = moment(found[CERTIFICATE][0], "not_valid_after") if CERTIFICATE in found else None
+    soon = f"{ends:%Y-%m-%d}" if ends is not None and ends - datetime.now(timezone.utc) < SOON else ""
+    return GivenCertificate(names, tuple(problems), contents, soon)
 
 
-def _parse(variable: str, path: str, read_text: Callable[[str], str], parse: Callable[[bytes], Any]) -> Any:
+def _read(variable: str, path: str, read_text: Callable[[str], str]) -> str:
     try:
-        content = read_text(path)
+        return read_text(path)
     except (AnsibleError, OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not there, or may not be read"
         raise GivenError(f"{variable} is {path}, which the controller cannot read ({reason}): name a file of its own") from None
+
+
+def _parse(variable: str, path: str, content: str, parse: Callable[[bytes], Any]) -> Any:
     try:
         return parse(content.encode())
     except Exception:
@@ -62,7 +73,7 @@ def _disagreements(serialization: Any, files: Mapping[str, str], found: Mapping[
         return
     path, chain = files[CERTIFICATE], found[CERTIFICATE]
     now, leaf = datetime.now(timezone.utc), chain[0]
-    start, end = (_moment(leaf, name) for name in ("not_valid_before", "not_valid_after"))
+    start, end = (moment(leaf, name) for name in ("not_valid_before", "not_valid_after"))
     if end <= now:
         yield f"{CERTIFICATE} is {path}, which ended on {end:%Y-%m-%d}: have it renewed"
     elif start > now:
@@ -71,12 +82,6 @@ def _disagreements(serialization: Any, files: Mapping[str, str], found: Mapping[
         yield f"{KEY} is {files[KEY]}, which does not fit the certificate {path}: give the key that it was made for"
     if AUTHORITY in found and not _is_trusted(chain, found[AUTHORITY]):
         yield f"{AUTHORITY} is {files[AUTHORITY]}, and nobody in it has signed the certificate {path}: add who has"
-
-
-def _moment(certificate: Any, name: str) -> datetime:
-    # Older releases of the library tell it without a zone only.
-    moment: datetime = getattr(certificate, name + "_utc", None) or getattr(certificate, name).replace(tzinfo=timezone.utc)
-    return moment
 
 
 def _public(serialization: Any, key: Any) -> bytes:
@@ -88,25 +93,13 @@ def _is_trusted(chain: list[Any], authorities: list[Any]) -> bool:
     """Whether the chain that the server sends leads to one of the authorities."""
     current, rest = chain[0], list(chain[1:])
     for _step in range(len(chain)):
-        if any(_signed(current, authority) or current == authority for authority in authorities):
+        if any(is_signed_by(current, authority) or current == authority for authority in authorities):
             return True
-        current = next((each for each in rest if _signed(current, each)), None)
+        current = next((each for each in rest if is_signed_by(current, each)), None)
         if current is None:
             return False
         rest.remove(current)
     return False
-
-
-def _signed(certificate: Any, issuer: Any) -> bool:
-    if certificate.issuer != issuer.subject:
-        return False
-    if not hasattr(certificate, "verify_directly_issued_by"):
-        return True
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except Exception:
-        return False
-    return True
 
 
 def _names(x509: Any, certificate: Any) -> Iterator[str]:

@@ -6,14 +6,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +27,7 @@ import pytest
 from ansible_collections.updraft.airflow.plugins.module_utils import database_role
 from ansible_collections.updraft.airflow.plugins.module_utils._topology_mysql_pair import SETTINGS
 from ansible_collections.updraft.airflow.plugins.module_utils.mysql_member import Member, MemberError
+from ansible_collections.updraft.airflow.plugins.modules import airflow_mysql_pair
 from metadata_mysql_server import IMAGE
 
 PASSWORD = "p@ss'word"
@@ -63,8 +69,9 @@ def certificates(folder: Path) -> None:
 class Server:
     """One of two servers, with what asks it who it is."""
 
-    def __init__(self, folder: Path, name: str, ports: dict[str, int], role_ports: dict[str, int]) -> None:
+    def __init__(self, folder: Path, name: str, ports: dict[str, int], role_ports: dict[str, int], made: list[Server]) -> None:
         self.name, self.folder = name, folder
+        self.units: dict[str, subprocess.Popen[bytes]] = {}
         self.socket = f"{folder}/{name}.sock"
         self.container = f"updraft-pair-{name}-{os.getpid()}"
         peer = next(other for other in NAMES if other != name)
@@ -76,8 +83,10 @@ class Server:
             "peer_host": "127.0.0.1",
             "peer_port": ports[peer],
             "user": "replication",
+            "hosts": ["127.0.0.1"],
             "password": PASSWORD,
             "authority": f"{folder}/ca.crt",
+            "semi_sync_seconds": 10,
         }
         settings = {
             **SETTINGS,
@@ -107,6 +116,8 @@ class Server:
             "mysqld",
             *options,
         ]
+        # Whoever removes it finds it there, whatever fails from here on.
+        made.append(self)
         subprocess.run(command, check=True, capture_output=True)
         self.role = {
             "socket": self.socket,
@@ -114,13 +125,45 @@ class Server:
             "listen": "127.0.0.1",
             "port": role_ports[name],
             "peer_url": self.pair["peer_url"],
+            "alone": f"{folder}/{name}.alone",
+            "closed": f"{folder}/{name}.closed",
         }
-        threading.Thread(target=database_role.serve, args=[self.role], daemon=True).start()
+        (folder / f"{name}.json").write_text(json.dumps(self.role))
+        self.start("serve")
+        self.start("open")
+
+    def start(self, unit: str) -> None:
+        """Start one of the two units: `serve`, which says who the server is, or `open`, which opens and closes it."""
+        self.units[unit] = subprocess.Popen([sys.executable, database_role.__file__, unit, f"{self.folder}/{self.name}.json"])
+
+    def guard(self) -> database_role.Guard:
+        """One that opens and closes the server, and has not looked yet."""
+        return database_role.Guard(self.role, tell=lambda _text: None)
+
+    def stop(self, unit: str) -> None:
+        """End a unit, in the midst of whatever it does."""
+        process = self.units.pop(unit)
+        process.kill()
+        process.wait()
+
+    def remove(self) -> None:
+        """End everything of it."""
+        for unit in list(self.units):
+            self.stop(unit)
+        subprocess.run(["docker", "rm", "--force", "--volumes", self.container], check=False, capture_output=True)
+
+    def answers_source(self) -> int:
+        """What a proxy is told."""
+        try:
+            with urllib.request.urlopen(f"{self.pair['own_url']}/source", timeout=5) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
 
     @property
     def member(self) -> Member:
         """The server as the module has it, with nothing done yet."""
-        return Member(self.socket, self.pair, timeout=30, alone=f"{self.folder}/{self.name}.alone")
+        return Member(self.socket, self.pair, timeout=30, alone=self.role["alone"], closed=self.role["closed"])
 
     def look(self) -> dict[str, Any]:
         """What it says of itself."""
@@ -134,8 +177,14 @@ class Server:
             return list(cursor.fetchall())
 
     def kill(self) -> None:
-        """Kill the server, which starts again at once."""
+        """Kill the server, which starts again at once: who answers afterwards is the new one."""
+        before = self._process()
         subprocess.run(["docker", "exec", self.container, "pkill", "-9", "mysqld"], check=True)
+        wait_until(lambda: self._process() not in ("", before))
+
+    def _process(self) -> str:
+        found = subprocess.run(["docker", "exec", self.container, "pgrep", "mysqld"], capture_output=True, text=True, check=False)
+        return found.stdout.strip()
 
     def pause(self, word: str = "pause") -> None:
         """Freeze the host, or let it go on."""
@@ -164,7 +213,7 @@ def servers() -> Iterator[tuple[Server, Server]]:
     made: list[Server] = []
     try:
         for name in NAMES:
-            made.append(Server(folder, name, ports, role_ports))
+            Server(folder, name, ports, role_ports, made)
         for server in made:
             wait_until(server.look)
         first, second = made
@@ -177,7 +226,7 @@ def servers() -> Iterator[tuple[Server, Server]]:
         yield first, second
     finally:
         for server in made:
-            subprocess.run(["docker", "rm", "--force", "--volumes", server.container], check=False, capture_output=True)
+            server.remove()
         shutil.rmtree(folder)
 
 
@@ -185,6 +234,15 @@ def together(first: Server, second: Server) -> None:
     """Make a pair of the two."""
     second.member.be_replica()
     first.member.be_confirmed()
+
+
+def refusal(server: Server) -> str:
+    """Why it cannot follow."""
+    try:
+        server.member.be_replica()
+    except MemberError as error:
+        return str(error)
+    return ""
 
 
 def numbers(server: Server) -> list[int]:
@@ -203,7 +261,11 @@ def test_a_pair_is_made_once_and_hands_over_and_back(servers: tuple[Server, Serv
     replica = second.member
     replica.be_replica()
     assert replica.done == ["its data are copied from db1", "it follows db1"]
-    first.member.be_confirmed()
+    first.query("CREATE USER replication@'198.18.255.1'")
+    source = first.member
+    source.be_confirmed()
+    assert source.done[0] == "198.18.255.1 is let in no more"
+    assert first.query("SELECT host FROM mysql.user WHERE user = 'replication'") == [("127.0.0.1",)]
     for again, ask in ((first.member, Member.be_source), (second.member, Member.be_replica), (first.member, Member.be_confirmed)):
         ask(again)
         assert again.done == []
@@ -224,21 +286,152 @@ def test_a_pair_is_made_once_and_hands_over_and_back(servers: tuple[Server, Serv
 
 def test_a_source_that_starts_again_opens_only_while_it_is_followed(servers: tuple[Server, Server]) -> None:
     first, second = servers
-    together(first, second)
+    second.member.be_replica()
+    # A run that ended here left the rest to the server.
+    wait_until(lambda: first.look()["in_sync"])
+    assert not os.path.exists(first.role["alone"])
     first.kill()
-    wait_until(lambda: not first.member.look()["writable"])
-    peer = wait_until(lambda: database_role.ask(first.pair["peer_url"]))
-    assert database_role.may_open(first.member.look(), peer)
+    wait_until(lambda: first.look()["in_sync"])
+    first.member.close()
+    time.sleep(1)
+    assert not first.look()["writable"], "what was closed on purpose stays so"
+    # One that begins to look now takes it for one to be opened.
+    first.guard().step()
+    assert not first.look()["writable"], "what was closed on purpose stays so, whoever looks"
+    assert second.member.closed_peer() == first.look()["executed"]
+    # Started again, it is as ever.
+    first.kill()
+    wait_until(lambda: first.look()["in_sync"])
+    first.member.close()
+    second.pause()
+    with pytest.raises(MemberError, match="stays closed, for that of db2 does not say that it follows it still"):
+        first.member.open_again()
+    with pytest.raises(MemberError, match="stays closed: it had a replica, and that of db2 does not say whether it took over"):
+        first.member.be_source()
+    second.pause("unpause")
+    wait_until(lambda: (database_role.ask(second.pair["own_url"]) or {}).get("receives"))
+    first.member.open_again()
+    wait_until(lambda: first.look()["in_sync"])
+    # A hand-over that ended in between is taken back by naming the source that it closed.
+    first.member.close()
+    airflow_mysql_pair.promote(first.member, {"hand_over": True, "ways": [], "unsynced": False})
+    wait_until(lambda: first.look()["in_sync"])
+    # One that is alive is not replaced, whatever is given up.
     second.query("STOP REPLICA")
-    second.member.take_over(None, None)
-    assert not database_role.may_open(first.member.look(), database_role.ask(first.pair["peer_url"]))
+    asked = {"hand_over": False, "ways": [], "unsynced": True}
+    with pytest.raises(MemberError, match=r"db1 is alive \(it says that it takes writes\), so that of db2 does not take over"):
+        airflow_mysql_pair.promote(second.member, asked)
+    first.stop("open")
+    first.kill()
+    wait_until(lambda: not first.look()["writable"])
+    with pytest.raises(MemberError, match="db1 may lack writes that were acknowledged: it follows nobody, so that it is the one that was"):
+        airflow_mysql_pair.promote(first.member, {**asked, "unsynced": False})
+    # Ended before it was open: it opens when it starts again, and the other one does not.
+    second.member._be_alone()
+    second.query("RESET REPLICA ALL")
+    first.start("open")
+    second.kill()
+    wait_until(lambda: second.look()["writable"])
+    assert not database_role.may_open(first.look(), database_role.ask(first.pair["peer_url"]))
     with pytest.raises(MemberError, match="db2 takes writes, so that of db1 must not"):
         first.member.be_source()
+    assert not first.look()["writable"]
+
+
+def test_a_source_is_closed_after_who_is_opening_it(servers: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = servers
+    together(first, second)
+    first.stop("open")
+    first.kill()
+    wait_until(lambda: (database_role.ask(first.pair["peer_url"]) or {}).get("receives"))
+    opening, may_open = threading.Event(), threading.Event()
+    let_write = database_role.let_write
+
+    def slowly(connection: Any, confirmed: bool) -> None:
+        opening.set()
+        assert may_open.wait(60)
+        let_write(connection, confirmed)
+
+    monkeypatch.setattr(database_role, "let_write", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        guards = pool.submit(first.guard().step)
+        assert opening.wait(60)
+        closes = pool.submit(first.member.close)
+        wait_until(lambda: os.path.exists(first.role["closed"]))
+        # It takes no writes yet, and is not closed for all that.
+        said = database_role.ask(first.pair["own_url"]) or {}
+        assert (said["writable"], said["closed"], closes.done()) == (False, False, False)
+        with pytest.raises(MemberError, match="The MySQL server of db1 was not closed, so that of db2 does not take over"):
+            Member(second.socket, second.pair, timeout=1).closed_peer()
+        may_open.set()
+        guards.result(60)
+        assert not closes.result(60)["writable"]
+    assert second.member.closed_peer() == first.look()["executed"]
+    assert not first.look()["writable"]
+
+
+def test_a_source_that_was_frozen_closes_when_the_other_one_took_over(servers: tuple[Server, Server]) -> None:
+    first, second = servers
+    together(first, second)
+    first.query("SET GLOBAL rpl_semi_sync_source_timeout = 20000")
+    second.query("SET GLOBAL rpl_semi_sync_source_timeout = 20000")
+    assert (first.answers_source(), second.answers_source()) == (200, 503)
+    first.stop("open")
+    first.pause()
+    wait_until(lambda: not second.look()["receives"])
+    second.member.take_over(None, None)
+    second.query("INSERT INTO shop.writes VALUES (3)")
+    assert second.answers_source() == 200
+    first.pause("unpause")
+    assert wait_until(lambda: first.look()["writable"])
+    assert (first.answers_source(), second.answers_source()) == (503, 200)
+    outcome: list[str] = []
+
+    def write() -> None:
+        try:
+            first.query("INSERT INTO shop.writes VALUES (2)")
+            outcome.append("acknowledged")
+        except pymysql.Error:
+            outcome.append("not acknowledged")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    wait_until(lambda: first.query("SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_source_wait_sessions'")[0][1] == "1")
+    first.start("open")
+    wait_until(lambda: not first.look()["writable"], 10)
+    writer.join(10)
+    assert outcome == ["not acknowledged"]
+    assert second.look()["writable"] and second.answers_source() == 200
+    # Its own session may be among those that ended.
+    assert wait_until(lambda: "has transactions that the source on db2 does not have" in refusal(first))
+    # Where both say that they took over, neither is written to, and neither is closed: a person has to look.
+    first.stop("open")
+    second.stop("open")
+    first.member._be_alone()
+    first.query("SET GLOBAL super_read_only = OFF")
+    first.query("SET GLOBAL read_only = OFF")
+    wait_until(lambda: (first.answers_source(), second.answers_source()) == (503, 503))
+    assert first.look()["writable"] and second.look()["writable"]
 
 
 def test_what_only_the_old_source_has_is_not_thrown_away(servers: tuple[Server, Server]) -> None:
     first, second = servers
-    together(first, second)
+    second.stop("open")
+    for statement in (*database_role.OPEN, "CREATE DATABASE own", "RESET BINARY LOGS AND GTIDS", "SET GLOBAL super_read_only = ON"):
+        second.query(statement)
+    with pytest.raises(MemberError, match="db2 has data that did not come from the source on db1"):
+        second.member.be_replica()
+    assert second.query("SHOW DATABASES LIKE 'own'")
+    second.member.be_replica(clone_anew=True)
+    assert not second.query("SHOW DATABASES LIKE 'own'")
+    first.member.be_confirmed()
+    for statement in (*database_role.OPEN, "INSERT INTO shop.writes VALUES (9)", "SET GLOBAL super_read_only = ON"):
+        second.query(statement)
+    with pytest.raises(MemberError, match="db2 has transactions that the source on db1 does not have"):
+        second.member.be_replica()
+    second.member.be_replica(clone_anew=True)
+    second.start("open")
+    wait_until(lambda: first.look()["in_sync"])
     second.query("STOP REPLICA IO_THREAD")
     # It goes on alone after a second, and is lost with what only it has.
     first.query("INSERT INTO shop.writes VALUES (2)")
@@ -250,10 +443,10 @@ def test_what_only_the_old_source_has_is_not_thrown_away(servers: tuple[Server, 
     second.member.take_over(None, "it was alone", unsynced=True)
     second.query("INSERT INTO shop.writes VALUES (3)")
     first.pause("unpause")
-    first.member.close()
+    wait_until(lambda: not first.look()["writable"])
     with pytest.raises(MemberError, match="has transactions that the source on db2 does not have"):
         first.member.be_replica()
     assert numbers(first) == [1, 2]
     first.member.be_replica(clone_anew=True)
-    second.member.be_confirmed()
     assert wait_until(lambda: numbers(first) == [1, 3])
+    wait_until(lambda: second.look()["in_sync"])

@@ -94,9 +94,9 @@ class Nginx:
         """Servers that somebody took out."""
         return {path.name for path in self.drained.iterdir()} if self.drained.is_dir() else set()
 
-    def write(self, servers: Iterable[Server], out: set[str]) -> bool:
+    def write(self, servers: Iterable[Server], failed: set[str]) -> bool:
         """Write who gets requests. Returns whether that is news."""
-        text = upstream(list(servers), out)
+        text = upstream(list(servers), failed, self.drained_names())
         with suppress(FileNotFoundError):
             if self.file.read_text(encoding="utf-8") == text:
                 return False
@@ -142,10 +142,14 @@ def title(process: int) -> bytes:
     return b""
 
 
-def upstream(servers: list[Server], out: set[str]) -> str:
-    """nginx's list of servers. Where all are out, all stay in: none of them can do worse than nobody."""
-    if all(server.name in out for server in servers):
-        out = set()
+def upstream(servers: list[Server], failed: set[str], drained: set[str]) -> str:
+    """nginx's list of servers: those that failed and those that somebody took out get nothing.
+
+    Where that is everybody, those that answer get the requests all the same. Where nobody answers, those stay in that nobody took out: they
+    can do no worse than nobody, and who takes one out to repair it is not kept from that by the others. Else all stay.
+    """
+    choices = (failed | drained, failed, drained, set[str]())
+    out = next((each for each in choices if any(server.name not in each for server in servers)), set())
     lines = [
         # nginx's own count of failures would leave nobody, for a while, when two fail for a moment.
         f"    server {bracketed(server.address)}:{server.port} max_fails=0{' down' if server.name in out else ''};  # {server.name}"
@@ -192,7 +196,7 @@ def watch(nginx: Nginx) -> None:
             for name in sorted(out ^ before):
                 print(f"{name} {'does not answer: it gets no requests' if name in out else 'answers'}", flush=True)
             before = out
-            if nginx.write(watcher.servers, out | nginx.drained_names()):
+            if nginx.write(watcher.servers, out):
                 nginx.reload()
             time.sleep(PAUSE_SECONDS)
 
@@ -202,10 +206,10 @@ def prepare(nginx: Nginx) -> None:
     servers, *_further = read_settings()
     with suppress(FileNotFoundError):
         text = nginx.file.read_text(encoding="utf-8")
-        if text in (upstream(servers, out) for out in subsets([server.name for server in servers])):
+        if text in (upstream(servers, out, set()) for out in subsets([server.name for server in servers])):
             print("unchanged")
             return
-    nginx.write(servers, nginx.drained_names())
+    nginx.write(servers, set())
     nginx.reload()
     print("changed")
 
@@ -220,11 +224,16 @@ def drain(nginx: Nginx, name: str) -> None:
     """Take one out. The last one that answers stays: a request that waits for its return is better than none."""
     servers, *_further = read_settings()
     nginx.drained.mkdir(mode=0o755, parents=True, exist_ok=True)
-    if not gets_requests(nginx, name) or not any(gets_requests(nginx, server.name) for server in servers if server.name != name):
+    others = [server.name for server in servers if server.name != name]
+
+    def is_out_or_last() -> bool:
+        return not gets_requests(nginx, name) or not any(gets_requests(nginx, other) for other in others)
+
+    if is_out_or_last():
         return
     before = nginx.serving()
     (nginx.drained / name).touch()
-    await_condition(lambda: not gets_requests(nginx, name), f"the probe did not take {name} out: is airflow-web-probe running?")
+    await_condition(is_out_or_last, f"the probe did not take {name} out: is airflow-web-probe running?")
     await_condition(lambda: not before & nginx.serving(), "nginx did not read its file again")
 
 

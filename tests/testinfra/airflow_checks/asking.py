@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 
 import requests
 
+from . import api
+from .fixtures import Installation
+
 SECONDS_BETWEEN_ASKING = 0.25
 ANSWER_SECONDS = 5
 
@@ -34,15 +37,16 @@ class Asked:
 
 
 @contextmanager
-def asking(url: str) -> Iterator[Asked]:
+def asking(installation: Installation) -> Iterator[Asked]:
     """Ask for a page all the time."""
     asked, stopped = Asked(), threading.Event()
+    url = installation.base_url + api.LINES[installation.line]["api"] + "/version"
 
     def ask() -> None:
         while not stopped.is_set():
             sent = time.time()
             try:
-                good = requests.get(f"{url}/api/v2/version", timeout=ANSWER_SECONDS).ok
+                good = requests.get(url, timeout=ANSWER_SECONDS).ok
             except requests.RequestException:
                 good = False
             asked.answers.append((sent, good))

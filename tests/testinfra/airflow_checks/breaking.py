@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 
-from . import hosts
+from . import api, hosts
 
 Action = Callable[[str], None]
 DATA = "/var/lib/postgresql"
@@ -16,7 +17,17 @@ FILLING = f"{DATA}/filling"
 DELAY_PORT = 15999
 DELAY_UNIT = "updraft-delay"
 DELAY_SCRIPT = "/var/tmp/updraft-delay.py"
+DELAY_SECONDS = 0.2
 PROXY_UNIT = "airflow-database-proxy"
+DATABASE_PROXY_PORT = 15432
+ASK_FOR_TLS = """
+import socket, sys, time
+began = time.monotonic()
+with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 10) as asking:
+    asking.sendall(bytes([0, 0, 0, 8, 4, 210, 22, 47]))
+    asking.recv(1)
+print(time.monotonic() - began)
+"""
 
 
 def inside(name: str, *words: str) -> str:
@@ -87,27 +98,44 @@ def free(name: str) -> None:
     inside(name, "rm", "-f", FILLING)
 
 
-def delay(milliseconds: int) -> Action:
-    """Let every answer of the database's leader come later: its connections from this host go through a proxy that waits.
+def lead_through_delay(name: str) -> None:
+    """Lead the connections from this host to the database's leader through a proxy that can wait, and does not yet.
 
     The kernel's own way, netem, is missing from many machines that run containers.
     """
+    source = (hosts.ON_HOST / "delay.py").read_text(encoding="utf-8")
+    inside(name, "python3", "-c", "import sys; open(sys.argv[1], 'w').write(sys.argv[2])", DELAY_SCRIPT, source)
+    milliseconds = str(round(DELAY_SECONDS * 1000))
+    inside(name, "systemd-run", f"--unit={DELAY_UNIT}", "/usr/bin/python3", DELAY_SCRIPT, str(DELAY_PORT), milliseconds)
+    api.wait_until("the proxy that can wait to listen", lambda: f":{DELAY_PORT} " in inside(name, "ss", "-Hltn"), 30)
+    _iptables(name, "-t", "nat", "-A", "OUTPUT", *_to_the_database())
+    # Connections that exist would go on as they are. Those who have one lose it, before anything is measured.
+    _systemctl(name, "restart", PROXY_UNIT)
 
-    def slow(name: str) -> None:
-        source = (hosts.ON_HOST / "delay.py").read_text(encoding="utf-8")
-        inside(name, "python3", "-c", "import sys; open(sys.argv[1], 'w').write(sys.argv[2])", DELAY_SCRIPT, source)
-        inside(name, "systemd-run", f"--unit={DELAY_UNIT}", "/usr/bin/python3", DELAY_SCRIPT, str(DELAY_PORT), str(milliseconds))
-        _iptables(name, "-t", "nat", "-A", "OUTPUT", *_to_the_database())
-        # Connections that exist would go on as they are.
-        _systemctl(name, "restart", PROXY_UNIT)
 
-    return slow
+def delay(name: str) -> None:
+    """Every answer comes later from now on."""
+    _systemctl(name, "kill", "--signal=USR1", DELAY_UNIT)
+    api.wait_until("the database to answer later", lambda: seconds_to_an_answer(name) >= DELAY_SECONDS, 30)
 
 
 def hurry(name: str) -> None:
-    """Undo the delay."""
-    _iptables(name, "-t", "nat", "-D", "OUTPUT", *_to_the_database())
-    _systemctl(name, "stop", DELAY_UNIT)
+    """It does so no more."""
+    _systemctl(name, "kill", "--signal=USR2", DELAY_UNIT)
+    api.wait_until("the database to answer at once", lambda: seconds_to_an_answer(name) < DELAY_SECONDS, 30)
+
+
+def seconds_to_an_answer(name: str) -> float:
+    """How long the database takes to say whether it speaks TLS, asked by the way of the host's daemons."""
+    return float(inside(name, "python3", "-c", ASK_FOR_TLS, str(DATABASE_PROXY_PORT)))
+
+
+def lead_past_delay(name: str) -> None:
+    """Undo it, as far as it was done."""
+    with suppress(subprocess.CalledProcessError):
+        _iptables(name, "-t", "nat", "-D", "OUTPUT", *_to_the_database())
+    with suppress(subprocess.CalledProcessError):
+        _systemctl(name, "stop", DELAY_UNIT)
     _systemctl(name, "restart", PROXY_UNIT)
 
 

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 import testinfra
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
 
 from . import api, hosts, pages, playbook, secrets
 
@@ -147,6 +149,16 @@ def inventory_dir() -> Path:
     return Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent
 
 
+def edit_inventory(old: str, new: str) -> None:
+    """Replace a part of the scenario's inventory, in the copy that this run of the scenario has."""
+    place = inventory_dir() / "hosts"
+    text = place.read_text(encoding="utf-8")
+    assert old in text, f"{place} has no {old!r}"
+    # It may be a link to the scenario's own.
+    place.unlink()
+    place.write_text(text.replace(old, new), encoding="utf-8")
+
+
 def published_url(container: str, scheme: str = "http") -> str:
     """Where a container's port 8080 is on this machine."""
     said = subprocess.run(["docker", "port", container, "8080/tcp"], capture_output=True, text=True, check=True).stdout
@@ -164,6 +176,12 @@ def installation_on(host: Any) -> Installation:
     return Installation(host, name, variables, variables.get("test_base_url") or published_url(name, scheme), inventory_dir())
 
 
+def play(name: str, *words: str, host: str = "") -> playbook.PlayRun:
+    """Run a playbook of the collection on the scenario's inventory; what is counted is what it says of a host, or of all."""
+    log = CHECKOUT / ".cache" / "site" / os.environ["MOLECULE_SCENARIO_NAME"] / f"{name}.log"
+    return playbook.run(["--inventory", str(inventory_dir()), *words, f"updraft.airflow.{name}"], host, log)
+
+
 @pytest.fixture
 def installation(host: Any) -> Installation:
     """The installation on the host under test."""
@@ -171,13 +189,14 @@ def installation(host: Any) -> Installation:
 
 
 @pytest.fixture
-def group(host: Any) -> Callable[[str], dict[str, Any]]:
-    """The hosts of a group of the inventory, by name, as testinfra's hosts."""
-    inventory = os.environ["MOLECULE_INVENTORY_FILE"]
+def group() -> Callable[[str], dict[str, Any]]:
+    """The hosts of a group of the inventory as it is now, by name, as testinfra's hosts."""
+    place = str(inventory_dir())
 
     def find(name: str) -> dict[str, Any]:
-        found = testinfra.get_hosts([f"ansible://{name}"], ansible_inventory=str(Path(inventory).parent))
-        return {each.backend.get_hostname(): each for each in found}
+        # testinfra would go on with the inventory that it read first.
+        names = [str(each) for each in InventoryManager(DataLoader(), sources=[place]).get_hosts(name)]
+        return {each: testinfra.get_host(f"ansible://{each}", ansible_inventory=place) for each in names}
 
     return find
 

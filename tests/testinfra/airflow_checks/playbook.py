@@ -63,8 +63,8 @@ class PlayRun:
 
     @property
     def results(self) -> list[Result]:
-        """What its tasks said about the host."""
-        return [result for result in results(self.output) if result.host == self.host]
+        """What its tasks said about the host, or about every one."""
+        return [result for result in results(self.output) if self.host in ("", result.host)]
 
     def in_words(self) -> str:
         """Return which tasks changed something or failed, for the message of a test."""
@@ -78,7 +78,10 @@ class PlayRun:
 
 
 def run(words: list[str], host: str, log: Path, **settings: str) -> PlayRun:
-    """Run ansible-playbook with these words and settings of Ansible's; keep the output; return what was told about the host."""
+    """Run ansible-playbook with these words and settings of Ansible's; keep the output; return what was told about a host.
+
+    Without a host, its counts are the sums over all of them.
+    """
     done = subprocess.run(
         ["ansible-playbook", *words],
         stdout=subprocess.PIPE,
@@ -90,6 +93,8 @@ def run(words: list[str], host: str, log: Path, **settings: str) -> PlayRun:
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(done.stdout, encoding="utf-8")
     counts = {name: [int(number) for number in numbers] for name, *numbers in RECAP.findall(done.stdout)}
+    if not host:
+        counts[host] = [sum(column) for column in zip(*counts.values())] or [0, 0, 0]
     assert host in counts, f"The run tells nothing of {host}, see {log}: {done.stdout[-1500:]}"
     ok, changed, failed = counts[host]
     return PlayRun(done.stdout, host, ok, changed, failed, done.returncode)

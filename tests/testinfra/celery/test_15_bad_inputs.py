@@ -19,6 +19,7 @@ import pytest
 from airflow_checks import bad_inputs, playbook, untouched
 from airflow_checks.fixtures import CHECKOUT, installation_on, inventory_dir
 
+pytestmark = pytest.mark.long
 TABLE = bad_inputs.table()
 LOGS = CHECKOUT / ".cache" / "site" / "bad_inputs"
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from airflow_checks import faults, hosts
 from airflow_checks.fixtures import Installation
 
+pytestmark = pytest.mark.long
 FROZEN_SECONDS = 15
 RETRY_SECONDS = 75
 KILLED = 2

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import pytest
 from airflow_checks import api, faults, hosts
 from airflow_checks.fixtures import Installation
 
+pytestmark = pytest.mark.long
 SERVERS = {"postgresql": "postgresql.service", "mysql": "mysql.service"}
 
 

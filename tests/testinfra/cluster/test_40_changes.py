@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from airflow_checks import api, faults, hosts, playbook, traffic
-from airflow_checks.fixtures import CHECKOUT, Installation, inventory_dir
+from airflow_checks import api, faults, hosts, traffic
+from airflow_checks.fixtures import Installation, play
 
+pytestmark = pytest.mark.long
 Group = Callable[[str], dict[str, Any]]
-LOGS = CHECKOUT / ".cache" / "site" / "cluster"
 REQUESTS = 2000
 PER_SECOND = 16
 FURTHER_UNITS = ("airflow-database-proxy.service",)
@@ -23,14 +23,10 @@ FURTHER_UNITS = ("airflow-database-proxy.service",)
 
 SERVERS = ("airflow-*.service", "patroni.service", "etcd.service", "rabbitmq-server.service", "nginx.service")
 OTHERS = ("airflow_webserver", "airflow_metadata_db", "airflow_broker", "airflow_load_balancer")
+HANDLING = "cluster_partition_handling"
+PARTITIONS = "/etc/rabbitmq/conf.d/52-airflow-partitions.conf"
 CHANGED = {"airflow_config": {"core": {"max_consecutive_failed_dag_runs_per_dag": 7}}}
 """An option that every daemon reads."""
-
-
-def play(name: str, *words: str, host: str = "updraft-cluster-m1") -> playbook.PlayRun:
-    """Run a playbook of the collection; what is counted is what it says of a host."""
-    arguments = ["--inventory", str(inventory_dir()), *words, f"updraft.airflow.{name}"]
-    return playbook.run(arguments, host, LOGS / f"{name}.log")
 
 
 @contextmanager
@@ -62,6 +58,26 @@ def start_times(group: Group, name: str) -> dict[str, dict[str, tuple[int, int]]
 def servers_start_times(host: Any) -> dict[str, tuple[int, int]]:
     """When everything of a host that this collection looks after was started."""
     return {unit: times for pattern in SERVERS for unit, times in hosts.start_times(host, pattern).items()}
+
+
+def needs(node: Any) -> list[str]:
+    """Of which others a running node of RabbitMQ has to see one to serve."""
+    said = hosts.run(node, "rabbitmqctl", "--quiet", "--formatter", "json", "eval", f"application:get_env(rabbit, {HANDLING}, no).")
+    found = json.loads(said)["value"]
+    return sorted(found[1]) if found[::2] == ["pause_if_all_down", "autoheal"] else []
+
+
+def test_a_node_that_runs_is_told_whom_it_needs(group: Group) -> None:
+    node = next(iter(group("airflow_broker").values()))
+    wanted, started = needs(node), hosts.start_times(node, "rabbitmq-server.service")
+    assert len(wanted) == len(group("airflow_broker")) - 1
+    hosts.run(node, "sed", "-i", "/pause_if_all_down/d", PARTITIONS)
+    hosts.run(node, "rabbitmqctl", "--quiet", "eval", f"application:set_env(rabbit, {HANDLING}, pause_minority).")
+    assert needs(node) == []
+    run = play("site")
+    assert run.status == 0, run.output[-3000:]
+    assert needs(node) == wanted
+    assert hosts.start_times(node, "rabbitmq-server.service") == started
 
 
 def test_site_restarts_running_hosts_one_by_one(installation: Installation, group: Group) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from airflow_checks import api, breaking, hosts, writes
 from airflow_checks.breaking import inside
-from airflow_checks.fixtures import Installation, installation_on, inventory_dir
+from airflow_checks.fixtures import Installation, edit_inventory, installation_on
 
 LOST, NEW = "updraft-replaced-d3", "updraft-replaced-d4"
 STAYING = ("updraft-replaced-d1", "updraft-replaced-d2")
@@ -62,11 +62,7 @@ def test_others_go_on_without_a_host_that_is_lost(written: writes.Writes, instal
 
 def test_another_host_takes_its_place(written: writes.Writes, installation: Installation, run_site: Any) -> None:
     started = hosts.start_times(installation.host)
-    inventory = inventory_dir() / "hosts"
-    edited = inventory.read_text(encoding="utf-8").replace(LOST, NEW)
-    # It is a link to the scenario's own.
-    inventory.unlink()
-    inventory.write_text(edited, encoding="utf-8")
+    edit_inventory(LOST, NEW)
     before = max(written.acknowledged().values())
     replaced = run_site()
     assert replaced.status == 0, replaced.output[-3000:]

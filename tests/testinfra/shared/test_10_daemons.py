@@ -43,7 +43,8 @@ def secrets_of(installation: Installation, name: str) -> set[str]:
 
 def test_the_units_run_and_are_enabled(installation: Installation) -> None:
     found = hosts.units(installation.host)
-    assert set(found) == {f"airflow-{name}.service" for name in daemons(installation)}
+    pool = {"database-pool"} if installation.variables.get("airflow_metadata_db_pgbouncer") else set()
+    assert set(found) == {f"airflow-{name}.service" for name in daemons(installation) | pool}
     wrong = [unit for unit in found.values() if (unit.active, unit.enabled, unit.restarts) != ("active", "enabled", 0)]
     assert wrong == [], "\n".join(f"{unit}\n{hosts.journal(installation.host, unit.name, 400)}" for unit in wrong)
 

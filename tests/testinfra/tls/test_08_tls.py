@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ssl
 from urllib.parse import unquote
 
 import pytest
@@ -63,3 +64,10 @@ def test_each_key_is_its_servers_alone(installation: Installation) -> None:
     assert found
     assert {mode for _owner, mode in found.values()} == {"600"}
     assert "root:root" not in {owner for owner, _mode in found.values()}
+
+
+def test_certificates_are_valid_for_hosts_whose_clocks_are_behind(installation: Installation) -> None:
+    for place in ("/etc/airflow-tls/ca.crt", "/etc/airflow-tls/web/server.crt"):
+        start = hosts.run(installation.host, "openssl", "x509", "-noout", "-startdate", "-in", place).strip().partition("=")[2]
+        made = float(hosts.run(installation.host, "stat", "-c", "%Y", place))
+        assert ssl.cert_time_to_seconds(start) < made - 23 * 3600

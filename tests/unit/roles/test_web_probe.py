@@ -87,7 +87,7 @@ def servers(probe: ModuleType) -> list[object]:
 
 
 def test_nginx_reads_who_is_out(probe: ModuleType) -> None:
-    assert probe.upstream(servers(probe), {"m1"}).splitlines() == [
+    assert probe.upstream(servers(probe), {"m1"}, set()).splitlines() == [
         "upstream airflow_webserver {",
         "    server 198.18.0.2:8080 max_fails=0 down;  # m1",
         "    server [fd00::2]:8080 max_fails=0;  # m2",
@@ -95,8 +95,50 @@ def test_nginx_reads_who_is_out(probe: ModuleType) -> None:
     ]
 
 
-def test_where_all_are_out_all_stay(probe: ModuleType) -> None:
-    assert " down" not in probe.upstream(servers(probe), {"m1", "m2"})
+def out(probe: ModuleType, failed: set[str], drained: set[str]) -> set[str]:
+    """Who gets no requests."""
+    lines = probe.upstream(servers(probe), failed, drained).splitlines()
+    return {line.rpartition("# ")[2] for line in lines if " down;" in line}
+
+
+@pytest.mark.parametrize(
+    ("failed", "drained", "expected"),
+    [
+        ({"m1", "m2"}, set(), set()),
+        # It answers, and nobody else does.
+        ({"m2"}, {"m1"}, {"m2"}),
+        ({"m1", "m2"}, {"m1"}, {"m1"}),
+        (set(), {"m1", "m2"}, set()),
+        ({"m1"}, {"m1"}, {"m1"}),
+        ({"m1", "m2"}, {"m1", "m2"}, set()),
+    ],
+)
+def test_where_all_are_out_somebody_stays(probe: ModuleType, failed: set[str], drained: set[str], expected: set[str]) -> None:
+    assert out(probe, failed, drained) == expected
+
+
+def test_one_of_two_that_both_fail_is_taken_out(probe: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nginx = probe.Nginx(tmp_path / "state", tmp_path / "nginx.pid")
+    nginx.write(servers(probe), {"m1", "m2"})
+    monkeypatch.setattr(probe, "read_settings", lambda: (servers(probe), "/version", ""))
+    monkeypatch.setattr(probe, "PATIENCE_SECONDS", 5)
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.05):
+            nginx.write(servers(probe), {"m1", "m2"})
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        probe.drain(nginx, "m1")
+        assert not probe.gets_requests(nginx, "m1") and probe.gets_requests(nginx, "m2")
+        # The last one stays.
+        probe.drain(nginx, "m2")
+        assert probe.gets_requests(nginx, "m2")
+    finally:
+        ended.set()
+        watching.join()
 
 
 def test_the_file_is_written_when_something_changes(probe: ModuleType, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.updraft.airflow.plugins.action.airflow_topology import ActionModule, known_names
+from ansible_collections.updraft.airflow.plugins.module_utils._topology_model import GivenCertificate
 
 FACTS = {"distribution": "Debian", "distribution_major_version": "13", "os_family": "Debian", "processor_vcpus": 2, "memtotal_mb": 4096}
 INFO = {
@@ -215,3 +216,40 @@ def test_a_survey_of_what_cannot_be_built_says_why(single: Play) -> None:
     assert result["plan"] is None
     assert result["findings"] == ["airflow_user is root, as which tasks could do anything to the host: name another user."]
     assert result["status"]["installation"]["version"]
+
+
+def test_what_was_looked_at_of_given_certificates_is_what_the_host_gets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All three are read by Ansible, once: it decrypts what Ansible Vault encrypted."""
+    original = DataLoader.get_text_file_contents
+
+    def decrypted(loader: DataLoader, path: str, **keywords: Any) -> str:
+        return f"plain {path}" if path.startswith("/pki/") else str(original(loader, path, **keywords))
+
+    def looked_at(files: Mapping[str, str], read_text: Any) -> GivenCertificate:
+        return GivenCertificate(("198.18.0.2",), (), {name: read_text(path) for name, path in files.items()})
+
+    monkeypatch.setattr(DataLoader, "get_text_file_contents", decrypted)
+    monkeypatch.setattr("ansible_collections.updraft.airflow.plugins.action.airflow_topology.read_given", looked_at)
+    files = {"airflow_tls_certificate": "/pki/h1.pem", "airflow_tls_key": "/pki/h1.key", "airflow_tls_ca": "/pki/ca.pem"}
+    play = Play(tmp_path, {"h1": {"airflow_tls": "given", **files}}, {group: ["h1"] for group in ALL})
+    result = play.run("h1")
+    assert result["findings"] == []
+    web = next(each for each in result["plan"]["certificates"] if each["name"] == "web")
+    assert web["given"] == {"certificate": "plain /pki/h1.pem", "key": "plain /pki/h1.key", "authority": "plain /pki/ca.pem"}
+
+
+def test_an_authority_that_is_gone_is_told_with_its_files(tmp_path: Path) -> None:
+    record = {"version": "3.3.2", "engine": "postgresql", "executor": "LocalExecutor", "tls": "own_ca", "environment": {}}
+    known = {"__airflow_host": {"airflow_host": {**INFO, "installation": record}}, "airflow_tls": "own_ca"}
+    play = Play(tmp_path, {"h1": known}, {group: ["h1"] for group in ALL})
+    folder = tmp_path / "credentials" / "airflow" / "tls"
+    folder.mkdir(parents=True)
+
+    def lacks() -> list[str]:
+        return [each for each in play.run("h1")["findings"] if "own authority" in each]
+
+    assert all(str(folder / name) in lacks()[0] for name in ("ca.crt.txt", "ca.key.txt"))
+    (folder / "ca.crt.txt").write_text("certificate")
+    assert "ca.crt.txt" not in lacks()[0]
+    (folder / "ca.key.txt").write_text("key")
+    assert lacks() == []

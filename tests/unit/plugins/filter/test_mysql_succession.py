@@ -10,9 +10,14 @@ from typing import Any
 import pytest
 from ansible_collections.updraft.airflow.plugins.filter.mysql_succession import mysql_succession
 
-SOURCE = {"writable": True, "follows": None}
-REPLICA = {"writable": False, "follows": "198.18.0.3"}
-CLOSED = {"writable": False, "follows": None}
+SOURCE = {"writable": True, "uuid": "a", "follows": None, "follows_uuid": None, "receives": False, "applies": False}
+REPLICA = {"writable": False, "uuid": "b", "follows": "198.18.0.3", "follows_uuid": "a", "receives": True, "applies": True}
+CLOSED = {**SOURCE, "writable": False}
+STOPPED = (
+    "The MySQL server of db2 does not follow that of db1, or does not get on with what comes from there, so that it cannot take over: run "
+    "updraft.airflow.site, which makes it the replica. db1 stays the source."
+)
+PROXY = {"airflow-database-proxy.service": {"active": "active"}}
 SERVERS = ["db1", "db2"]
 
 
@@ -39,11 +44,13 @@ def test_the_proxies_know_since_when_the_source_is_lost() -> None:
     answers = {
         "db1": {"__airflow_member": {"unreachable": True}},
         "db2": {"__airflow_member": {"member": REPLICA}},
-        "web": {"__airflow_way": {"status": {"ways": {"db1": {"up": False, "age": 7}, "db2": {"up": False, "age": 99}}}}},
+        "web": {"__airflow_way": {"status": {"units": PROXY, "ways": {"db1": {"up": False, "age": 7}, "db2": {"up": False, "age": 99}}}}},
         "lost": {"__airflow_way": {"unreachable": True}},
+        "ended": {"__airflow_way": {"status": {"units": PROXY, "ways": None}}},
+        "broker": {"__airflow_way": {"status": {"units": {}, "ways": None}}},
     }
-    found = mysql_succession(SERVERS, answers, ["web", "lost", "db1"])
-    assert found["ways"] == [{"host": "web", "up": False, "age": 7}, {"host": "lost"}]
+    found = mysql_succession(SERVERS, answers, ["web", "lost", "ended", "broker", "db1"])
+    assert found["ways"] == [{"host": "web", "up": False, "age": 7}, {"host": "lost"}, {"host": "ended"}]
 
 
 def test_one_that_is_the_source_already() -> None:
@@ -75,6 +82,10 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
         {"db1": SOURCE, "db2": None},
         "The MySQL server of db1 is the source, and that of db2 does not answer: there is nobody to take over.",
     ),
+    "one that does not follow": ({"db1": SOURCE, "db2": CLOSED, "wanted": "db2"}, STOPPED),
+    "one that does not receive": ({"db1": SOURCE, "db2": {**REPLICA, "receives": False}}, STOPPED),
+    "one that does not apply": ({"db1": SOURCE, "db2": {**REPLICA, "applies": False}}, STOPPED),
+    "one that follows another server": ({"db1": SOURCE, "db2": {**REPLICA, "follows_uuid": "c"}}, STOPPED),
     "neither follows": (
         {"db1": CLOSED, "db2": CLOSED},
         "Neither MySQL server takes writes or follows the other: say which is to be the source by airflow_promote_host.",

@@ -9,7 +9,14 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.updraft.airflow.plugins.module_utils.etcd_members import Etcd, EtcdError, bring_up_to_date
+from ansible_collections.updraft.airflow.plugins.module_utils.etcd_members import (
+    Etcd,
+    EtcdError,
+    Member,
+    await_others,
+    await_part,
+    bring_up_to_date,
+)
 
 FILES = {"endpoint": "https://h1:2379", "authority": "/ca", "certificate": "/crt", "key": "/key"}
 
@@ -114,3 +121,47 @@ def test_nothing_is_changed_where_it_could_end_the_cluster(case: str) -> None:
         change(servers, wanted)
     assert str(raised.value) == sentence
     assert servers.done == []
+
+
+MEMBERS = [Member(0, name, (), (f"https://{name}:2379",)) for name in ("h1", "h2", "h3")]
+
+
+def asking(down: str, heal_after: int = 1000) -> Etcd:
+    """Members of which some take no part until there were so many pauses."""
+    servers = Servers("h1 h2 h3", down=down)
+    pauses = iter(range(heal_after))
+
+    def sleep(_seconds: float) -> None:
+        if next(pauses, None) is None:
+            servers.down = []
+
+    return Etcd(FILES, servers, sleep)
+
+
+def test_a_member_restarts_when_the_others_are_a_majority() -> None:
+    assert await_others(asking(""), MEMBERS, "h3", 0) is True
+    assert await_others(asking("h2", heal_after=2), MEMBERS, "h3", 60) is True
+
+
+def test_one_that_takes_no_part_restarts_at_once() -> None:
+    assert await_others(asking("h3"), MEMBERS, "h3", 0) is True
+    assert await_others(asking("h2 h3"), MEMBERS, "h3", 0) is False
+
+
+def test_one_that_the_others_need_does_not_restart() -> None:
+    with pytest.raises(EtcdError) as raised:
+        await_others(asking("h2"), MEMBERS, "h3", 0)
+    assert str(raised.value) == (
+        "etcd on h3 has new settings and starts again when the others have a majority without it, and h2 did not take part for 0 s: "
+        "journalctl -u etcd there says why. Start it (systemctl start etcd), and run this again."
+    )
+
+
+def test_a_member_is_waited_for() -> None:
+    await_part(asking("h3", heal_after=2), MEMBERS, "h3", 60)
+    with pytest.raises(EtcdError) as raised:
+        await_part(asking("h2 h3"), MEMBERS, "h3", 0)
+    assert str(raised.value) == (
+        "h3 does not take part in etcd after 0 s (of the others do: h1): journalctl -u etcd on h3 says why. Repair that, and run this "
+        "again."
+    )

@@ -85,7 +85,7 @@ def test_the_layout_of_the_rhel_family(tmp_path: Path) -> None:
     (tmp_path / "usr/libexec/mysqld").touch()
     (tmp_path / "etc/my.cnf.d/zz-airflow.cnf").write_text("[mysqld]\nmax_connections = 120\n")
     wanted = {"kind": "mysql", "version": None, "own": True, "settings": {"max_connections": "120"}, "databases": 1}
-    wanted |= {"in_pair": False, "member": None, "passwords": {}}
+    wanted |= {"in_pair": False, "is_alone": False, "member": None, "passwords": {}}
     assert found(tmp_path) == wanted
     (tmp_path / "usr/libexec/mariadbd").touch()
     assert found(tmp_path) == {**wanted, "kind": "mariadb"}
@@ -96,4 +96,6 @@ def test_one_of_two_knows_the_password_of_both(host: Path) -> None:
     (host / "etc/airflow-database").mkdir()
     (host / "etc/airflow-database/pair.json").write_text(json.dumps({"password": "p"}))
     server = found(host) or {}
-    assert (server["in_pair"], server["passwords"]) == (True, {"database_replication_password": "p"})
+    assert (server["in_pair"], server["is_alone"], server["passwords"]) == (True, False, {"database_replication_password": "p"})
+    (host / "etc/airflow-database/alone").touch()
+    assert (found(host) or {})["is_alone"] is True

@@ -91,6 +91,40 @@ def make_etcd(folder: Path, *, is_made: bool = True) -> Path:
     return path
 
 
+ANSWER = {
+    "members": [
+        {"ID": 1, "name": "db1", "peerURLs": ["https://198.18.0.3:2380"], "clientURLs": ["https://198.18.0.3:2379"]},
+        {"ID": 2, "name": "db4", "peerURLs": ["https://[2001:db8::6]:2380"]},
+        {"ID": 3, "peerURLs": ["https://198.18.0.7:2380"]},
+    ]
+}
+
+
+def test_etcd_tells_which_members_it_knows_now(tmp_path: Path) -> None:
+    asked: list[list[str]] = []
+
+    def ask(words: Any) -> str:
+        asked.append(list(words))
+        return json.dumps(ANSWER)
+
+    assert (find_etcd(str(make_etcd(tmp_path)), ask) or {})["listed"] == [
+        {"name": "db1", "address": "198.18.0.3"},
+        {"name": "db4", "address": "2001:db8::6"},
+        {"name": "", "address": "198.18.0.7"},
+    ]
+    (words,) = asked
+    assert {"--cacert=/etc/etcd/tls/ca.crt", "--cert=/etc/etcd/tls/server.crt", "--key=/etc/etcd/tls/server.key"} <= set(words)
+
+
+@pytest.mark.parametrize("answer", ["", "{", "[]", '{"members": [{"peerURLs": 3}]}'])
+def test_an_etcd_that_does_not_answer_tells_nothing(tmp_path: Path, answer: str) -> None:
+    assert (find_etcd(str(make_etcd(tmp_path)), lambda _words: answer) or {})["listed"] is None
+
+
+def test_a_member_that_has_not_begun_is_not_asked(tmp_path: Path) -> None:
+    assert (find_etcd(str(make_etcd(tmp_path, is_made=False)), lambda _words: pytest.fail("it was asked")) or {})["listed"] is None
+
+
 def test_a_host_without_etcd(tmp_path: Path) -> None:
     assert find_etcd(str(tmp_path / "airflow.json")) is None
     (tmp_path / "airflow.json").write_text("name: edited")
@@ -99,9 +133,10 @@ def test_a_host_without_etcd(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("is_made", [True, False])
 def test_a_member_of_etcd_knows_with_whom_it_began(tmp_path: Path, is_made: bool) -> None:
-    assert find_etcd(str(make_etcd(tmp_path, is_made=is_made))) == {
+    assert find_etcd(str(make_etcd(tmp_path, is_made=is_made)), lambda _words: "") == {
         "is_made": is_made,
         "cluster": "db1=https://198.18.0.3:2380,db2=https://198.18.0.4:2380,db3=https://198.18.0.5:2380",
         "state": "new",
         "members": {"db1": "198.18.0.3", "db2": "198.18.0.4", "db3": "198.18.0.5"},
+        "listed": None,
     }

@@ -99,7 +99,10 @@ def told(master: str = OWN, flags: str = "master", others: tuple[str, ...] = (SE
     }
 
 
-MASTER = "role:master\r\nconnected_slaves:2\r\nslave0:ip=127.0.0.2,port=1,state=online,offset={0},lag=0\r\nmaster_repl_offset:70\r\n"
+MASTER = (
+    "role:master\r\nconnected_slaves:2\r\nslave0:ip=127.0.0.2,port=1,state=online,offset=70,lag=0\r\n"
+    "slave1:ip=127.0.0.3,port=1,state=online,offset={0},lag=0\r\nmaster_repl_offset:70\r\n"
+)
 
 
 def test_answers_are_read_as_redis_writes_them(made: Any) -> None:
@@ -140,7 +143,7 @@ def test_the_masters_part_is_handed_over_while_writers_wait(made: Any) -> None:
     server = made(
         {
             "INFO replication": lambda: MASTER.format(next(offsets, 70)),
-            "CLIENT PAUSE 10000 WRITE": "+OK",
+            "CLIENT PAUSE 30000 WRITE": "+OK",
             "CLIENT UNPAUSE": "+OK",
             "CONFIG REWRITE": "+OK",
         }
@@ -148,15 +151,25 @@ def test_the_masters_part_is_handed_over_while_writers_wait(made: Any) -> None:
     server.answers[f"SLAVEOF {SECOND} {server.port}"] = "+OK"
     assert host_sentinel.hand_over(place(server.port, sentinel.port)) == SECOND
     told_to = [line for line in server.heard if not line.startswith(("AUTH", "INFO"))]
-    assert told_to == ["CLIENT PAUSE 10000 WRITE", f"SLAVEOF {SECOND} {server.port}", "CONFIG REWRITE", "CLIENT UNPAUSE"]
+    assert told_to == ["CLIENT PAUSE 30000 WRITE", f"SLAVEOF {SECOND} {server.port}", "CONFIG REWRITE", "CLIENT UNPAUSE"]
+
+
+def test_writers_wait_longer_than_anything_can_take() -> None:
+    assert 1000 * (host_sentinel.LEVEL_SECONDS + host_sentinel.FAILOVER_SECONDS) < host_sentinel.PAUSE_MS
+
+
+def test_server_and_sentinel_are_judged_apart(made: Any) -> None:
+    there = made({})
+    found = [(each.server_runs(), each.sentinel_runs()) for each in (place(there.port, 1), place(1, there.port))]
+    assert found == [(True, False), (False, True)]
 
 
 def test_without_a_replica_that_has_everything_it_stays_the_master(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host_sentinel, "LEVEL_SECONDS", 0.1)
     sentinel = made(told())
-    answers = {"INFO replication": MASTER.format(700), "CLIENT PAUSE 10000 WRITE": "+OK", "CLIENT UNPAUSE": "+OK"}
+    answers = {"INFO replication": MASTER.format(700), "CLIENT PAUSE 30000 WRITE": "+OK", "CLIENT UNPAUSE": "+OK"}
     server = made(answers)
-    with pytest.raises(SentinelError, match=r"^No replica of 127\.0\.0\.1 has all that it holds"):
+    with pytest.raises(SentinelError, match=r"^Not every replica of 127\.0\.0\.1 has all that it holds, and any of them may be chosen, so"):
         host_sentinel.hand_over(place(server.port, sentinel.port))
     assert server.heard[-1] == "CLIENT UNPAUSE"
     assert not [line for line in sentinel.heard if "FAILOVER" in line]

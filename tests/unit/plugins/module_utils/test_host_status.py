@@ -243,12 +243,13 @@ def test_members_are_described_in_the_same_words_by_all_versions(monkeypatch: py
 
 
 def test_etcds_health_is_told_without_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
-    status = {"header": {"member_id": "7"}, "leader": "7", "version": "3.4.23", "dbSize": "90000"}
+    status = {"header": {"member_id": "7"}, "leader": "7", "version": "3.4.23", "dbSize": "90000", "raftTerm": "4"}
     monkeypatch.setattr(host_status, "ask", Patroni(health={"health": "true", "reason": ""}, status=status).ask)
     assert host_status.etcd("https://a:2379", "/tls") == {
         "is_healthy": True,
         "reason": None,
         "leads": True,
+        "term": 4,
         "version": "3.4.23",
         "bytes": 90000,
     }
@@ -261,3 +262,12 @@ def test_an_address_is_looked_for_whole() -> None:
     shown = "2: eth0    inet 198.18.0.20/24 brd 198.18.0.255 scope global eth0\\ valid_lft forever"
     assert host_status.holds_address(answers(shown), "198.18.0.20")
     assert not host_status.holds_address(answers(shown), "198.18.0.2")
+
+
+def test_the_end_of_each_certificate_is_read_where_there_is_one(tmp_path: Path) -> None:
+    path = str(tmp_path / "server.crt")
+    assert host_status.certificates(answers("", 1, "not asked"), [path]) == {}
+    (tmp_path / "server.crt").write_text("certificate")
+    assert host_status.certificates(answers("notAfter=Nov 29 21:00:01 2031 GMT\n"), [path]) == {path: 1953752401}
+    with pytest.raises(StatusError, match=r"server\.crt: unable to load certificate"):
+        host_status.certificates(answers("", 1, "unable to load certificate\n"), [path])

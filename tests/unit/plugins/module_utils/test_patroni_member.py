@@ -64,6 +64,27 @@ def test_the_leader_gets_the_settings_that_differ_once() -> None:
     assert carry_out(Cluster(config={"ttl": 20}), {"ttl": 20}, "never", False)["changed"] is False
 
 
+def test_a_leader_that_has_yet_to_write_the_settings_down_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    member = Cluster(config={"ttl": 30})
+    answers = [PatroniError("GET /config: 502"), PatroniError("GET /config: 502")]
+
+    def request(method: str, path: str, *further: Any, **named: Any) -> Any:
+        if path == "/config" and answers:
+            raise answers.pop()
+        return Cluster.request(member, method, path, *further, **named)
+
+    monkeypatch.setattr(member, "request", request)
+    with pytest.raises(PatroniError, match="502"):
+        carry_out(member, {"ttl": 20}, "never", True)
+    answers.append(PatroniError("GET /config: 502"))
+    member.timeout = 60
+    assert carry_out(member, {"ttl": 20}, "never", False)["changed_settings"] == ["ttl"]
+    answers.append(PatroniError("GET /config: 502"))
+    member.timeout = -1
+    with pytest.raises(PatroniError, match="502"):
+        carry_out(member, {"ttl": 30}, "never", False)
+
+
 def test_a_member_that_follows_tells_nobody_anything() -> None:
     member = Cluster("db2", config={"ttl": 30})
     assert carry_out(member, {"ttl": 20}, "never", False)["leads"] is False
@@ -105,6 +126,33 @@ def test_who_leads_hands_over_to_the_synchronous_member() -> None:
     assert carry_out(follower, {}, "leader", False)["changed"] is False
 
 
+def test_who_leads_hands_over_when_told_whatever_its_settings_are() -> None:
+    member = Cluster()
+    result = carry_out(member, {}, "never", False, hand_over=True)
+    assert (result["changed"], result["leads"]) == (True, False)
+    assert member.told == [("POST", "/switchover", {"leader": "db1", "candidate": "db3"})]
+    for unmoved, check_mode in ((Cluster("db2"), False), (Cluster(), True)):
+        assert carry_out(unmoved, {}, "never", check_mode, hand_over=True)["changed"] is False
+        assert unmoved.told == []
+
+
+def test_a_member_that_just_came_back_leads_when_it_is_named_as_synchronous() -> None:
+    member = Cluster()
+    member.others = {"db2": "replica", "db3": "replica"}
+    looks = 0
+
+    def name_db3(_seconds: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            member.others["db3"] = "sync_standby"
+
+    member.sleep = name_db3
+    assert member.hand_over(only_pending=False) is True
+    assert member.told == [("POST", "/switchover", {"leader": "db1", "candidate": "db3"})]
+    assert looks == 3
+
+
 def test_nobody_to_hand_over_to(monkeypatch: pytest.MonkeyPatch) -> None:
     member = Cluster(pending=True)
     monkeypatch.setattr(
@@ -114,3 +162,11 @@ def test_nobody_to_hand_over_to(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     with pytest.raises(PatroniError, match=r"no other member can lead meanwhile"):
         carry_out(member, {}, "leader", False)
+
+
+def test_one_that_does_not_follow_every_change_never_leads() -> None:
+    member = Cluster()
+    member.others = {"db2": "replica", "db3": "replica"}
+    with pytest.raises(PatroniError, match=r"none follows its every change: start the others"):
+        member.hand_over(only_pending=False)
+    assert member.told == []

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -123,6 +124,71 @@ def test_one_node_that_was_in_a_cluster_gets_its_old_name_back() -> None:
     assert (node["name"], node["is_renamed"], node["cluster"], node["cookie"]) == ("", True, {}, "")
     node = plan(cluster({"h2": host("h2", found={"brokers": [{**OURS, "node": "", "cookie": ""}]})}, hosts), "h2", STORE)["broker"]["node"]
     assert node["is_renamed"] is False
+
+
+ALL = [f"rabbit@198.18.0.{number}" for number in (3, 4, 5)]
+REPLACED = {"h1": HOSTS["h1"], "h2": "worker broker", "h3": "worker broker", "h5": "worker broker"}
+
+
+def node(number: int, nodes: list[str] | None = None) -> Host:
+    """A host with a node of the cluster in service."""
+    return host(
+        f"h{number}", found={"brokers": [{**OURS, "node": f"rabbit@198.18.0.{number + 1}", "cookie": "c00kie", "nodes": nodes or ALL}]}
+    )
+
+
+def replaced(name: str, details: dict[str, Host], hosts: dict[str, str] | None = None) -> dict[str, Any]:
+    """The node of a host where others are there already."""
+    found: dict[str, Any] = plan(cluster(details, hosts), name, STORE)["broker"]["node"]
+    return found
+
+
+def test_a_node_that_is_gone_is_forgotten_and_a_new_one_joins_before_the_others_have_their_turn() -> None:
+    details = {"h2": node(2), "h3": node(3), "h5": host("h5", "198.18.0.6")}
+    for name, joins in (("h2", False), ("h3", False), ("h5", True)):
+        found = replaced(name, details, REPLACED)
+        assert (found["gone"], found["asked"], found["turns"]) == (["rabbit@198.18.0.5"], "h2", ["h5", "h2", "h3"])
+        assert (found["joins"], found["writes_nodes_last"]) == (joins, not joins)
+
+
+def test_an_empty_host_of_the_same_address_joins_and_nobody_is_gone() -> None:
+    found = replaced("h4", {"h2": node(2), "h3": node(3)})
+    assert (found["joins"], found["gone"], found["asked"], found["writes_nodes_last"]) == (True, [], None, False)
+
+
+def test_a_node_that_gets_another_name_takes_the_place_of_itself() -> None:
+    was = host("h4", "198.18.0.9", found={"brokers": [{**OURS, "node": "rabbit@198.18.0.5", "cookie": "c00kie", "nodes": ALL}]})
+    found = replaced("h4", {"h2": node(2), "h3": node(3), "h4": was})
+    assert (found["joins"], found["gone"], found["asked"]) == (True, ["rabbit@198.18.0.5"], "h2")
+
+
+def test_a_run_that_was_cut_off_is_made_up_for() -> None:
+    """The new node runs, and the others' files name the one that is gone."""
+    now = ["rabbit@198.18.0.3", "rabbit@198.18.0.4", "rabbit@198.18.0.6"]
+    found = replaced("h5", {"h2": node(2), "h3": node(3), "h5": node(5, now)}, REPLACED)
+    assert (found["joins"], found["gone"], found["asked"]) == (False, ["rabbit@198.18.0.5"], "h2")
+
+
+@pytest.mark.parametrize(
+    ("limited", "hosts", "refused"),
+    [(["h5"], REPLACED, True), (["h2", "h5"], REPLACED, True), (["h2", "h3", "h5"], REPLACED, False), (["h2"], HOSTS, False)],
+    ids=str,
+)
+def test_a_node_gets_its_place_with_all_the_others(limited: list[str], hosts: dict[str, str], refused: bool) -> None:
+    details = {"h2": node(2), "h3": node(3)} | ({"h4": node(4)} if hosts is HOSTS else {"h5": host("h5", "198.18.0.6")})
+    inputs = running(url("h2", "h3", "h4"))
+    inputs = replace(cluster({"h1": inputs.hosts["h1"], **details}, hosts), limited=limited)
+    sentence = (
+        f"This run is limited to {', '.join(limited)}, and RabbitMQ's cluster would get or "
+        "lose a node that the others do not know of: run the playbook for all hosts, without --limit."
+    )
+    assert (sentence in findings(inputs, STORE)) is refused, findings(inputs, STORE)
+
+
+def test_nodes_that_stay_and_those_that_begin_a_cluster_ask_nobody() -> None:
+    for details in ({"h2": node(2), "h3": node(3), "h4": node(4)}, {}):
+        found = replaced("h2", details)
+        assert (found["joins"], found["gone"], found["asked"], found["turns"]) == (False, [], None, ["h2", "h3", "h4"])
 
 
 def test_the_cluster_has_a_virtual_host_and_a_policy_of_its_own() -> None:

@@ -255,6 +255,13 @@ def test_a_lost_worker_is_noticed_after_a_minute(version: str, option: str) -> N
     assert plan(celery(airflow_version=version))["settings"]["scheduler"][option] == "60"
 
 
+@pytest.mark.parametrize("groups", ["", "metadata_db", "metadata_db broker worker"])
+@pytest.mark.parametrize("version", ["2.11.2", "3.3.2"])
+def test_what_a_scheduler_left_is_taken_up_after_a_minute(groups: str, version: str) -> None:
+    inputs = inventory({"h1": f"webserver scheduler {groups}"}, airflow_version=version)
+    assert plan(inputs)["settings"]["scheduler"]["orphaned_tasks_check_interval"] == "60"
+
+
 def test_a_broker_on_its_own_host_listens_where_it_is_reached() -> None:
     inputs = inventory({"h1": "webserver scheduler metadata_db worker", "h2": "broker"})
     result = plan(inputs, "h2")

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.updraft.airflow.plugins.module_utils.topology import Inputs
-from topology_inventory import OLD_HOME, adopted, compiled, daemon, findings, info, inventory, plan, server, single
+from ansible_collections.updraft.airflow.plugins.module_utils.topology import Host, Inputs
+from topology_inventory import OLD_HOME, adopted, compiled, daemon, facts, findings, info, inventory, plan, server, single
 
 REVISION = {
     "revision": "git-3f2a9c81b0de-5d41402a",
@@ -297,3 +297,27 @@ def test_an_early_version_is_warned_of() -> None:
 def test_every_sentence_is_said_with_others() -> None:
     found = findings(replace(server(airflow_dags={**GIT, "ref": "a b", "subdirectory": "/x"}, airflow_user="root"), dags=None))
     assert [sentence.split(" is ")[0] for sentence in found] == ["airflow_user", "airflow_dags.ref", "airflow_dags.subdirectory"]
+
+
+TWO_READERS = {"m1": "webserver scheduler metadata_db broker", "w1": "worker", "lb": "load_balancer"}
+
+
+def test_folders_that_nothing_keeps_equal_are_compared_before_the_start() -> None:
+    topology = compiled(inventory(TWO_READERS))
+    here = {"folder": "/opt/airflow/dags", "left_alone": None, "its_folder": "/opt/airflow/dags"}
+    assert [topology.plan(name)["present_dags"] for name in TWO_READERS] == [here, here, None]
+    assert [topology.plan(name)["compared_dags"] for name in TWO_READERS] == ["/opt/airflow/dags", "/opt/airflow/dags", None]
+
+
+@pytest.mark.parametrize("inputs", [server(), read(inventory(TWO_READERS, airflow_dags=GIT))], ids=["one host", "kept equal"])
+def test_other_folders_are_not(inputs: Inputs) -> None:
+    for name in inputs.hosts:
+        assert (compiled(inputs).plan(name)["present_dags"], compiled(inputs).plan(name)["compared_dags"]) == (None, None)
+
+
+def test_a_folder_is_looked_at_where_it_is_before_it_is_taken_over() -> None:
+    found = info(adopted=adopted("3.3.2"), metadata={"size_mb": 1, "revision": None})
+    own = Host("m1", {"airflow_adopt_home": OLD_HOME}, facts("198.18.0.2"), found)
+    topology = compiled(inventory(TWO_READERS, details={"m1": own}))
+    assert topology.plan("m1")["present_dags"]["folder"] == f"{OLD_HOME}/dags"
+    assert topology.plan("w1")["present_dags"]["folder"] == topology.plan("m1")["compared_dags"] == "/opt/airflow/dags"

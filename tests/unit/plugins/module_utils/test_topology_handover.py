@@ -74,6 +74,20 @@ def test_another_broker_hands_back_what_waits_in_the_old_one() -> None:
     assert found["queues"] == ["default"]
 
 
+def test_waiting_tasks_are_handed_back_in_the_database_that_is_in_use() -> None:
+    """The way to the new one is a proxy that comes with the daemons, when database and broker change in one edit."""
+    record = installation(executor="CeleryExecutor")
+    in_use = record["environment"]["scheduler"]["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    record["environment"]["scheduler"]["AIRFLOW__CELERY__BROKER_URL"] = OLD_BROKER
+    grown = {"h1": "webserver scheduler metadata_db", "h2": "metadata_db broker", "h3": "metadata_db broker", "h4": "worker broker"}
+    server = {"name": "15/main", "config_dir": "/etc/postgresql/15/main", "data_dir": "/srv/data", "own": True, "disabled": False}
+    clusters = [{**server, "settings": {}, "databases": 1}]
+    there = Host("h1", {}, facts("198.18.0.2"), info(installation=record, units=CONTROL, postgresql_clusters=clusters))
+    found = plan(inventory(grown, details={"h1": there}), "h1", STORE)
+    assert ":15432/" in found["database"]["url"]
+    assert (found["handover"]["broker_url"], found["handover"]["database_url"]) == (OLD_BROKER, in_use)
+
+
 def test_a_worker_that_leaves_its_host_drains_and_the_scheduler_goes_on() -> None:
     units = [*CONTROL, *WORKERS]
     found = handover(running("CeleryExecutor", units, "metadata_db broker worker", OLD_BROKER))

@@ -36,8 +36,9 @@ def limited_to(*names: str, running: tuple[str, ...] = ("m1", "w1"), record: dic
 def test_a_new_host_is_added_to_what_runs() -> None:
     plan = compiled(limited_to("w2")).plan("w2")
     assert plan["is_limited"] is True
-    assert plan["database"]["server"] == "m1"
+    assert (plan["database"]["server"], plan["database"]["admits"]) == ("m1", True)
     assert plan["canary"] is None
+    assert plan["present_dags"] == {"folder": "/opt/airflow/dags", "left_alone": "m1", "its_folder": "/opt/airflow/dags"}
 
 
 def test_the_whole_installation_has_its_canary() -> None:

@@ -159,8 +159,3 @@ def test_the_probe_stays_as_long_as_nginx_does() -> None:
 
     assert leaves() == []
     assert leaves(airflow_load_balancer_engine="haproxy") == ["airflow-web-probe.service"]
-
-
-def test_folders_of_dags_are_compared_where_nothing_keeps_them_equal() -> None:
-    assert plan("w1")["compared_dags"] == "/opt/airflow/dags"
-    assert plan("lb")["compared_dags"] is None

@@ -42,6 +42,13 @@ def member(name: str, **changed: Any) -> Host:
     return host(name, patroni={**PATRONI, **changed}, etcd=ETCD)
 
 
+def listing(name: str, *members: str, **changed: Any) -> Host:
+    """A member whose etcd tells which members it knows."""
+    listed = [{"name": each, "address": f"198.18.0.{NUMBERS[each]}"} for each in members]
+    own = {**PATRONI, "members": [each["address"] for each in listed], **changed}
+    return host(name, patroni=own, etcd={**ETCD, "listed": listed})
+
+
 def away(name: str) -> Host:
     """A host that cannot be reached."""
     return Host(name, {}, {}, None, "Failed to connect to the host via ssh: No route to host")
@@ -83,7 +90,13 @@ def test_who_is_gone_is_admitted_nowhere_and_the_proxies_know_the_new_one() -> N
     inputs = cluster(*REPLACED)
     assert not [line for line in part(inputs, "db1")["settings"]["postgresql"]["pg_hba"] if "198.18.0.5/" in line]
     assert part(inputs, "db1")["patroni"]["etcd3"]["hosts"] == ["198.18.0.3:2379", "198.18.0.4:2379", "198.18.0.6:2379"]
-    assert [each["name"] for each in compiled(inputs).plan("web")["database"]["proxy"]["members"]] == ["db1", "db2", "db4"]
+    proxy = compiled(inputs).plan("web")["database"]["proxy"]
+    assert [each["name"] for each in proxy["members"]] == ["db1", "db2", "db4"]
+    # Before the new one can lead, and without giving up the old one, should the run be refused later.
+    assert proxy["knows_first"] is True
+    assert proxy["former"] == [{"name": "former-198.18.0.5", "address": "198.18.0.5", "port": 5432, "api_port": 8008}]
+    same = compiled(cluster(member("db1"), member("db2"), member("db3"))).plan("web")["database"]["proxy"]
+    assert (same["knows_first"], same["former"]) == (False, [])
 
 
 def test_an_empty_host_of_the_same_name_and_address_is_a_new_member() -> None:
@@ -121,6 +134,15 @@ def test_members_change_in_a_run_for_all_hosts_only() -> None:
     assert findings(cluster(*REPLACED, limited=["db4"])) == [
         "This run is limited to db4, and the database cluster would get or lose a member: run the playbook for all hosts, without --limit."
     ]
+
+
+@pytest.mark.parametrize(
+    ("limited", "admits"), [(["web2"], True), (["web2", "db1"], True), (["web2", "db1", "db2", "db3"], False), (None, False)], ids=str
+)
+def test_hosts_are_let_in_where_a_member_that_is_left_alone_may_lead(limited: list[str] | None, admits: bool) -> None:
+    databases = (member("db1"), member("db2"), member("db3"))
+    topology = compiled(cluster(*databases, others=(host("web2"),), limited=limited, variables=GIVEN))
+    assert topology.plan("web2")["database"]["admits"] is admits
 
 
 def test_a_run_for_others_goes_on_without_a_member_that_is_away() -> None:
@@ -170,3 +192,82 @@ CASES = {
 def test_what_to_do_about_a_member_that_is_away(case: str) -> None:
     inputs, sentence = CASES[case]
     assert findings(inputs)[0] == sentence
+
+
+def test_a_member_that_joined_later_may_be_away() -> None:
+    now = ("db1", "db2", "db4")
+    inputs = cluster(listing("db1", *now), listing("db2", *now), away("db4"), limited=["web"])
+    addresses = [each["address"] for each in compiled(inputs).plan("web")["database"]["proxy"]["members"]]
+    assert addresses == ["198.18.0.3", "198.18.0.4", "198.18.0.6"]
+
+
+def test_one_that_was_replaced_is_no_member_by_its_old_name() -> None:
+    """Another host has its address now."""
+    now = [{"name": name, "address": address} for name, address in (("db1", "198.18.0.3"), ("db2", "198.18.0.4"), ("db4", "198.18.0.5"))]
+    members = [host(name, patroni=PATRONI, etcd={**ETCD, "listed": now}) for name in ("db1", "db2")]
+    assert findings(cluster(*members, away("db3"), limited=["web"]))[0].startswith("db3 could not be looked at")
+    assert findings(cluster(*members, away("db4"), limited=["web"])) == []
+
+
+def test_of_one_that_is_not_read_nothing_is_said_that_nobody_knows() -> None:
+    assert findings(cluster(member("db1"), member("db2"), away("db4"), limited=["web"])) == [CASES["nobody knows where it was"][1]]
+
+
+def test_the_member_that_is_asked_takes_part() -> None:
+    """The first has its data, and nothing of etcd's."""
+    databases = (host("db1", patroni=PATRONI), listing("db2", "db1", "db2", "db3"), listing("db3", "db1", "db2", "db3"))
+    inputs = cluster(*databases)
+    assert part(inputs, "db1")["joins"] is True
+    asked = part(inputs, "db1")["asked"]
+    assert (asked["host"], asked["arguments"]["endpoint"]) == ("db2", "https://198.18.0.4:2379")
+    assert compiled(inputs).plan("web")["database"]["server"] == "db1"
+
+
+def test_one_that_answers_is_asked_before_one_that_does_not() -> None:
+    now = ("db1", "db2", "db3")
+    assert part(cluster(member("db1"), listing("db2", *now), host("db4")), "db2")["asked"]["host"] == "db2"
+
+
+FORGOTTEN = (
+    "{} ({}) has what a member of etcd holds, and etcd does not know it ({}): it was removed, or had another address. Nothing there is of "
+    "use to the others: keep it aside on that host (systemctl stop etcd; mv /var/lib/etcd/airflow /var/lib/etcd/airflow.old), and run this "
+    "again, which adds the host as a new member."
+)
+
+
+def test_a_host_that_was_removed_brings_nothing_back() -> None:
+    now = ("db1", "db2", "db4")
+    databases = (listing("db1", *now), listing("db2", *now), member("db3"))
+    assert findings(cluster(*databases)) == [FORGOTTEN.format("db3", "198.18.0.5", "198.18.0.3, 198.18.0.4, 198.18.0.6")]
+
+
+def test_neither_does_one_that_an_earlier_run_took_for_a_member() -> None:
+    """All files name it, and etcd has two members."""
+    two = [{"name": name, "address": f"198.18.0.{NUMBERS[name]}"} for name in ("db1", "db2")]
+    members = [host(name, patroni=PATRONI, etcd={**ETCD, "listed": two}) for name in ("db1", "db2")]
+    inputs = cluster(*members, member("db3"))
+    assert findings(inputs) == [FORGOTTEN.format("db3", "198.18.0.5", "198.18.0.3, 198.18.0.4")]
+
+
+def test_a_member_has_another_address() -> None:
+    now = ("db1", "db2", "db3")
+    moved = replace(member("db3"), variables={"airflow_advertised_address": "198.18.0.9"})
+    assert findings(cluster(listing("db1", *now), listing("db2", *now), moved)) == [
+        FORGOTTEN.format("db3", "198.18.0.9", "198.18.0.3, 198.18.0.4, 198.18.0.5")
+    ]
+
+
+def test_most_members_are_never_told_to_give_up_what_they_hold() -> None:
+    now = ("db1", "db2", "db3")
+    moved = [replace(listing(name, *now), variables={"airflow_advertised_address": f"198.18.7.{NUMBERS[name]}"}) for name in ("db1", "db2")]
+    (sentence,) = findings(cluster(*moved, listing("db3", *now)))
+    assert sentence.startswith("Of the 3 members of the database cluster")
+
+
+def test_a_host_that_was_removed_joins_when_what_its_etcd_held_is_gone() -> None:
+    """What it knows of other members is of another time."""
+    now = ("db1", "db2", "db4")
+    inputs = cluster(listing("db1", *now), listing("db2", *now), host("db3", patroni=PATRONI))
+    assert findings(inputs) == []
+    assert (part(inputs, "db3")["joins"], part(inputs, "db3")["asked"]["host"]) == (True, "db1")
+    assert [each["address"] for each in compiled(inputs).plan("web")["database"]["proxy"]["former"]] == ["198.18.0.6"]

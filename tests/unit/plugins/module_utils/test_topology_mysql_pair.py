@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.updraft.airflow.plugins.module_utils import database_role
 from ansible_collections.updraft.airflow.plugins.module_utils._topology_mysql_pair import server_id
 from ansible_collections.updraft.airflow.plugins.module_utils.topology import Host, Inputs
 from topology_inventory import MemoryStore, compiled, daemon, facts, findings, info, installation, inventory, plan
@@ -133,12 +135,43 @@ def test_the_servers_say_who_is_the_source(first: Host, second: Host, source: st
     assert plan(inputs, "web")["database"]["server"] == source
 
 
+@pytest.mark.parametrize(
+    ("limited", "servers", "refused"),
+    [
+        (["web", "db1"], (server("db1", SOURCE), server("db2", CLOSED)), True),
+        (["web", "db1"], (server("db1", SOURCE), host("db2")), True),
+        (["db2"], (server("db1", SOURCE), server("db2", CLOSED)), True),
+        (["web", "db1"], (server("db1", SOURCE), server("db2", REPLICA)), False),
+        (["db1", "db2"], (server("db1", SOURCE), server("db2", CLOSED)), False),
+        (["web"], (server("db1", SOURCE), server("db2", CLOSED)), False),
+    ],
+)
+def test_two_servers_become_a_pair_together(limited: list[str], servers: tuple[Host, Host], refused: bool) -> None:
+    sentence = (
+        f"This run is limited to {', '.join(limited)}, and the two MySQL servers are not a source and its replica yet: run the playbook "
+        "for all hosts, without --limit."
+    )
+    whole = in_service(*servers)
+    hosts = dict(whole.hosts)
+    for each in servers:
+        if each.info and each.info.get("mysql_server"):
+            # With its settings as they are to be, it has not to start again.
+            wanted = plan(whole, each.name)["database"]
+            settings = {**wanted["settings"], "bind_address": wanted["listen_addresses"], "port": "3306"}
+            found = {**each.info, "mysql_server": {**each.info["mysql_server"], "settings": settings}}
+            hosts[each.name] = replace(each, info=found)
+    assert findings(replace(whole, hosts=hosts, limited=limited)) == ([sentence] if refused else [])
+
+
 def test_a_server_grows_into_a_pair_with_its_data() -> None:
     single = server("db2", SOURCE, in_pair=False, settings={"max_connections": "400", "skip_log_bin": ""}, passwords={})
     inputs = in_service(host("db1"), single, host="198.18.0.4", port=3306)
     assert findings(inputs) == []
     database = plan(inputs, "db2")["database"]
     assert (database["pair"]["is_source"], database["restarts"]) == (True, True)
+    # The new one is installed, and its version compared, before anything stops.
+    found = [plan(inputs, name)["database"]["pair"] for name in ("db1", "db2")]
+    assert [(each["is_new_here"], each["peer_series"]) for each in found] == [(True, "8.4"), (False, None)]
 
 
 def test_the_password_is_kept_on_the_servers_too() -> None:
@@ -162,6 +195,24 @@ def test_the_units_of_the_two_do_not_leave() -> None:
     assert plan(inputs, "db1")["handover"] is None
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "alone"),
+    [
+        pytest.param(host("db1"), host("db2"), True, id="a fresh one"),
+        pytest.param(server("db1", SOURCE, in_pair=False), host("db2"), True, id="a single server gets a second one"),
+        pytest.param(server("db1", SOURCE), host("db2"), True, id="a new host in place of the replica"),
+        pytest.param(server("db1", CLOSED, is_alone=True), host("db2"), True, id="one that is back, and has no replica"),
+        pytest.param(server("db1", SOURCE), server("db2", REPLICA), False, id="as it was made"),
+    ],
+)
+def test_nobody_else_can_be_the_source_where_the_other_has_no_data(first: Host, second: Host, alone: bool) -> None:
+    record = installation(engine="mysql", database={"host": "127.0.0.1", "port": 15432, "name": "airflow"})
+    web = host("web", installation=record) if first.info and first.info.get("mysql_server") else host("web")
+    plans = [compiled(pair(web, first, second)).plan(name)["database"]["pair"] for name in ("db1", "db2")]
+    assert [each["is_alone"] for each in plans] == [alone, False]
+    assert plans[0]["alone"] == database_role.ALONE
+
+
 def test_tasks_of_3_outlast_a_promotion() -> None:
     assert plan(pair(), "web")["settings"]["workers"]["execution_api_retries"] == "30"
 
@@ -170,6 +221,11 @@ CASES = {
     "three hosts": (
         inventory({**HOSTS, "db3": "metadata_db"}, **VARIABLES),
         "Group airflow_metadata_db has 3 hosts (db1, db2, db3), and MySQL has a single server here, or a source and a replica: keep two.",
+    ),
+    "one that had data of its own": (
+        in_service(server("db1", SOURCE), server("db2", SOURCE, in_pair=False)),
+        "The MySQL servers of db1, db2 both take writes, and db2 had data before it was to be one of two: those of only one server are "
+        "kept. Save what the other one has, remove its databases, and run this again.",
     ),
     "two that take writes": (
         in_service(server("db1", SOURCE), server("db2", SOURCE)),
@@ -195,6 +251,17 @@ CASES = {
         in_service(server("db1", CLOSED), server("db2", CLOSED)),
         "The MySQL servers of db1, db2 both have data, and neither takes writes or follows the other: say which is the source by "
         "updraft.airflow.promote_replica with airflow_promote_host.",
+    ),
+    "an old source that may have been followed": (
+        in_service(host("db1"), server("db2", CLOSED)),
+        "The MySQL server of db2 is closed and had a replica, which may have taken over and taken writes since, and the other host has no "
+        "data: bring the replica back, or give up what it took by updraft.airflow.promote_replica with airflow_promote_host: db2 and "
+        "airflow_promote_unsynced: true.",
+    ),
+    "an address of IPv6": (
+        pair(Host("db2", {**VARIABLES, "airflow_advertised_address": "fd00::4"}, facts(ADDRESSES["db2"]), info())),
+        "db2 has the address fd00::4, and MySQL copies the data of a source from none of IPv6: set airflow_advertised_address of that host "
+        "to a name or an IPv4 address.",
     ),
     "two versions": (
         in_service(server("db1", SOURCE), server("db2", REPLICA, version="9.7.4")),

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from ansible_collections.updraft.airflow.plugins.module_utils._broker_options import transport_options
+from ansible_collections.updraft.airflow.plugins.module_utils._topology_sentinel import LAG_BLUR_SECONDS, PING_SECONDS
 from ansible_collections.updraft.airflow.plugins.module_utils.topology import Host, Inputs
 from topology_inventory import MemoryStore, compiled, daemon, facts, findings, info, installation, inventory, plan
 
@@ -124,7 +126,8 @@ def test_each_login_may_do_what_it_is_for() -> None:
 
 def test_a_master_that_is_cut_off_stops_before_another_takes_its_place() -> None:
     found = node(cluster())
-    assert 1000 * found["most_lag_seconds"] < found["down_after_ms"]
+    stops, begins = found["most_lag_seconds"] + LAG_BLUR_SECONDS, found["down_after_ms"] / 1000 - PING_SECONDS
+    assert stops < begins
     assert found["quorum"] == 2
 
 
@@ -135,8 +138,19 @@ def test_a_master_that_is_cut_off_stops_before_another_takes_its_place() -> None
         # A single server that grows keeps what it holds, and is one of three when its tasks were handed back.
         ({"h3": having("h3")}, "198.18.0.4", False),
         # After a failover: what the sentinels knew last, not what the inventory says.
-        ({"h2": having("h2", master="198.18.0.3", epoch=1), "h3": having("h3", master="198.18.0.5", epoch=2)}, "198.18.0.5", True),
+        (
+            {
+                "h2": having("h2", master="198.18.0.3", epoch=1),
+                "h3": having("h3", master="198.18.0.5", epoch=2),
+                "h4": having("h4", master="198.18.0.5", epoch=2),
+            },
+            "198.18.0.5",
+            True,
+        ),
         ({"h4": having("h4", master="198.18.0.5", epoch=2)}, "198.18.0.5", True),
+        # The one that they knew last was lost, and its host is empty: it is not to be copied from.
+        ({"h2": having("h2", master="198.18.0.5", epoch=2), "h3": having("h3", master="198.18.0.5", epoch=2)}, "198.18.0.3", True),
+        ({"h3": having("h3", master="198.18.0.5", epoch=2)}, "198.18.0.4", True),
     ],
 )
 def test_who_is_the_master_at_first(details: dict[str, Host], first_master: str, is_complete: bool) -> None:
@@ -145,6 +159,43 @@ def test_who_is_the_master_at_first(details: dict[str, Host], first_master: str,
         assert (found["first_master"], found["is_complete_at_once"]) == (first_master, is_complete)
         place = found["place"]
         assert {place["address"], *place["others"]} == set(NODES.values()) and len(place["others"]) == 2
+
+
+THERE = {name: having(name, master="198.18.0.3", epoch=1, port=6379, address=address) for name, address in NODES.items()}
+
+
+def test_servers_keep_their_port_and_their_addresses() -> None:
+    assert [text for text in findings(cluster(THERE), STORE) if "Redis" in text] == []
+    known = "the servers at port 6379, which they cannot change while they run: set it back."
+    elsewhere = {name: replace(each, variables={"airflow_broker_port": 6400}) for name, each in THERE.items()}
+    assert findings(cluster(elsewhere, airflow_broker_port=6400), STORE) == [
+        f"airflow_broker_port is 6400, and Redis's sentinel on {name} knows {known}" for name in NODES
+    ]
+    moved = {**THERE, "h4": having("h4", master="198.18.0.3", epoch=1, port=6379, address="198.18.0.99")}
+    assert findings(cluster(moved), STORE) == [
+        "h4 was 198.18.0.99 among Redis's servers, and would be 198.18.0.5, which none of them knows: give it its old "
+        "airflow_advertised_address, or put an empty host into its place."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limited", "details", "refused"),
+    [
+        (["h2"], THERE, False),
+        (["h2"], {"h3": THERE["h3"], "h4": THERE["h4"]}, True),
+        (["h3", "h4"], {"h3": THERE["h3"], "h4": THERE["h4"]}, True),
+        (["h5"], {"h3": THERE["h3"], "h4": THERE["h4"]}, False),
+        (["h2", "h3", "h4"], {"h3": THERE["h3"], "h4": THERE["h4"]}, False),
+    ],
+)
+def test_a_server_gets_its_place_with_all_three(limited: list[str], details: dict[str, Host], refused: bool) -> None:
+    inputs = running(url("h2", "h3", "h4"))
+    inputs = replace(inputs, hosts={**inputs.hosts, **details}, limited=limited)
+    sentence = (
+        f"This run is limited to {', '.join(limited)}, and Redis on three hosts would get a server that the others do not know: run the "
+        "playbook for all hosts, without --limit."
+    )
+    assert (sentence in findings(inputs, STORE)) is refused
 
 
 def test_one_server_stays_as_it_was() -> None:

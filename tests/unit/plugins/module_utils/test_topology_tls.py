@@ -38,12 +38,13 @@ def alone(components: str = EVERYTHING, **variables: Any) -> Inputs:
 def given(hosts: dict[str, str], *, names: dict[str, tuple[str, ...]], problems: tuple[str, ...] = (), **variables: Any) -> Inputs:
     """An inventory whose certificates the user gives."""
     inputs: Inputs = inventory(hosts, **{"airflow_tls": "given", **FILES, **variables})
-    return replace(inputs, given_certificates={name: GivenCertificate(names.get(name, ()), problems) for name in hosts})
+    contents = {variable: f"{variable} of {name}" for variable in FILES for name in list(hosts)[:1]}
+    return replace(inputs, given_certificates={name: GivenCertificate(names.get(name, ()), problems, contents) for name in hosts})
 
 
-def running(recorded: str | None, executor: str = "CeleryExecutor", **variables: Any) -> Inputs:
+def running(recorded: str | None, version: str = "3.3.2", executor: str = "CeleryExecutor", **variables: Any) -> Inputs:
     """One host with an installation, and what it was recorded to encrypt with."""
-    record = installation(executor=executor, **({"tls": recorded} if recorded else {}))
+    record = installation(version, executor=executor, **({"tls": recorded} if recorded else {}))
     record["environment"]["scheduler"]["AIRFLOW__CELERY__BROKER_URL"] = "redis://:secret@127.0.0.1:6379/0"
     units = ["airflow-scheduler.service", "airflow-webserver.service", "airflow-worker.service"]
     found = info(installation=record, units=units)
@@ -231,7 +232,11 @@ def test_given_certificates_are_for_names_so_nobody_talks_by_the_loopback_addres
     assert result["api"]["url"] == "https://h1.example.org:8080"
     assert result["settings"]["core"]["execution_api_server_url"] == "https://h1.example.org:8080/execution/"
     web = next(entry for entry in result["certificates"] if entry["name"] == "web")
-    assert web["given"] == {"certificate": "/pki/certificate.pem", "key": "/pki/key.pem", "authority": "/pki/ca.pem"}
+    assert web["given"] == {
+        "certificate": "airflow_tls_certificate of h1",
+        "key": "airflow_tls_key of h1",
+        "authority": "airflow_tls_ca of h1",
+    }
 
 
 REFUSED: dict[str, tuple[Inputs, str]] = {
@@ -325,3 +330,133 @@ def test_what_a_certificate_is_for() -> None:
     assert not covers(["*.example.org"], "a.b.example.org")
     assert not covers(["*.example.org"], "example.org")
     assert not covers([], "a")
+
+
+NAMES = {name: (name, f"198.18.0.{number}", "airflow.example.org") for number, name in enumerate(CLUSTER, 2)}
+NODES = tuple(f"198.18.0.{number}" for number in (5, 6, 7))
+PAGE: dict[str, Any] = {"airflow_base_url": "https://airflow.example.org", "airflow_broker_engine": "rabbitmq"}
+
+
+def test_each_node_of_rabbitmq_has_the_names_of_all() -> None:
+    names = {**NAMES, "s1": (*NAMES["s1"], *NODES), "s2": (*NAMES["s2"], *NODES)}
+    assert findings(given(CLUSTER, names=names, **PAGE)) == [
+        "airflow_tls_certificate of s3 is not for 198.18.0.5, 198.18.0.6: who goes on from one node of RabbitMQ to another looks for the "
+        "name of the first one, so give each node a certificate with the names of all of them."
+    ]
+    assert findings(given(CLUSTER, names={**names, "s3": (*NAMES["s3"], *NODES)}, **PAGE)) == []
+
+
+def test_a_given_certificate_that_ends_soon_is_told() -> None:
+    inputs = given({"h1": "webserver scheduler metadata_db", "h2": "triggerer"}, names={"h1": ("198.18.0.2",)})
+    ending = {name: replace(found, ends_soon="2026-12-24") for name, found in inputs.given_certificates.items()}
+    told = "airflow_tls_certificate of h1 ends on 2026-12-24: have it renewed, and run updraft.airflow.rotate_certificates."
+    assert told not in plan(inputs)["warnings"]
+    # h2 serves nobody.
+    assert [each for each in plan(replace(inputs, given_certificates=ending))["warnings"] if "2026-12-24" in each] == [told]
+
+
+LOST = ["/c/tls/ca.crt.txt", "/c/tls/ca.key.txt"]
+LOST_SENTENCE = (
+    "This installation's own authority signed what its servers use, and this controller does not have /c/tls/ca.crt.txt, "
+    "/c/tls/ca.key.txt: bring the folder tls back from a backup, or from the controller that made it; docs/tls.md tells how to begin anew "
+    "where it is lost."
+)
+
+
+def test_an_authority_that_is_gone_is_not_made_again() -> None:
+    lost = replace(running("own_ca", airflow_tls="own_ca"), missing_authority=LOST)
+    assert findings(lost, STORE) == [LOST_SENTENCE]
+    assert findings(replace(lost, missing_authority=LOST[1:]), STORE) == [LOST_SENTENCE.replace("/c/tls/ca.crt.txt, ", "")]
+    # The way to begin anew: nobody uses it any more, and then a new one is made.
+    assert findings(replace(running("own_ca", airflow_tls="false"), missing_authority=LOST), STORE) == []
+    assert findings(replace(running("false", airflow_tls="own_ca"), missing_authority=LOST), STORE) == []
+    assert findings(replace(alone(), missing_authority=LOST)) == []
+
+
+@pytest.mark.parametrize("mode", ["false", "given"])
+def test_the_authority_of_a_database_cluster_is_not_made_again(mode: str) -> None:
+    hosts = {"m1": "webserver scheduler", **{f"d{number}": "metadata_db" for number in (1, 2, 3)}}
+    member = {"is_made": True, "members": ["198.18.0.3"], "version": "15", "settings": {}, "passwords": {}}
+    variables = {"airflow_tls": mode, **(FILES if mode == "given" else {})}
+    details = {"d1": Host("d1", variables, facts("198.18.0.3"), info(patroni=member))}
+    assert LOST_SENTENCE not in findings(replace(inventory(hosts, **variables), missing_authority=LOST))
+    assert LOST_SENTENCE in findings(replace(inventory(hosts, details=details, **variables), missing_authority=LOST))
+
+
+def refused(inputs: Inputs, host: str = "h1") -> list[str]:
+    """Why certificates cannot be renewed."""
+    return list(plan(inputs, host, STORE)["rotation_refusals"])
+
+
+SITE_FIRST = "This playbook only renews certificates, and {}: run updraft.airflow.site first."
+
+
+def test_certificates_are_renewed_where_nothing_else_changes() -> None:
+    assert refused(running("own_ca", airflow_tls="own_ca")) == []
+    assert refused(running("own_ca", airflow_tls="own_ca", airflow_rotate_authority=True)) == []
+
+
+def test_what_else_would_change_is_sites_work() -> None:
+    assert refused(alone()) == [SITE_FIRST.format("Airflow is on none of the hosts yet")]
+    assert refused(running("false", airflow_tls="own_ca")) == [SITE_FIRST.format("airflow_tls goes from false to own_ca")]
+    assert refused(running("own_ca", "3.3.1", airflow_tls="own_ca", airflow_version="3.3.2")) == [
+        SITE_FIRST.format("the hosts run Airflow 3.3.1, not 3.3.2")
+    ]
+    assert refused(running("own_ca", airflow_tls="own_ca", executor="LocalExecutor")) == [
+        SITE_FIRST.format("daemons of h1 would stop for another change or leave it")
+    ]
+    assert refused(running("false", airflow_tls="false")) == [
+        "No host of this installation has a certificate: set airflow_tls to own_ca or given and run updraft.airflow.site."
+    ]
+
+
+def test_data_that_would_move_are_sites_work() -> None:
+    record = installation(engine="sqlite", executor="LocalExecutor", tls="own_ca")
+    host = Host("h1", {"airflow_tls": "own_ca"}, facts(), info(installation=record))
+    inputs = inventory({"h1": "webserver scheduler metadata_db"}, details={"h1": host})
+    assert refused(inputs) == [SITE_FIRST.format("the data would move to another database")]
+
+
+def test_a_host_that_is_new_is_sites_work_and_an_authority_is_replaced_on_all_hosts() -> None:
+    hosts = {"h1": "webserver scheduler metadata_db", "h2": "triggerer"}
+    record = installation(tls="own_ca", database={"host": "198.18.0.2", "port": 5432, "name": "airflow"})
+    rotating = {"airflow_tls": "own_ca", "airflow_rotate_authority": True}
+    details = {"h1": Host("h1", rotating, facts(), info(installation=record, units=["airflow-scheduler.service"]))}
+    inputs = inventory(hosts, details=details, **rotating)
+    assert refused(inputs, "h2") == [SITE_FIRST.format("h2 has no Airflow yet")]
+    assert refused(replace(inputs, limited=["h1"])) == [
+        "airflow_rotate_authority is set, and this run is limited to h1: the others would neither trust the new authority nor have a "
+        "certificate of it; run the playbook for all hosts, without --limit."
+    ]
+
+
+def test_the_authority_of_others_is_not_replaced() -> None:
+    variables: dict[str, Any] = {"airflow_tls": "given", **FILES, "airflow_advertised_address": "h1.example.org"}
+    variables["airflow_rotate_authority"] = True
+    inputs = replace(running("given", **variables), given_certificates={"h1": GivenCertificate(("h1.example.org",))})
+    assert refused(inputs)[0] == (
+        "airflow_rotate_authority is set, and airflow_tls is given, whose authority is not this installation's: name a file with both "
+        "authorities as airflow_tls_ca and run this playbook without it, then give the new certificates, then the new authority alone."
+    )
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "198.18.0.2"])
+def test_flower_is_verified_by_what_a_given_certificate_is_for(address: str) -> None:
+    names: dict[str, Any] = {"airflow_advertised_address": "h1.example.org", "airflow_flower_address": address}
+    inputs = given({"h1": f"webserver scheduler {EVERYTHING}"}, names={"h1": ("h1.example.org",)}, **names)
+    flower = daemon(plan(inputs), "flower")
+    # It listens where it did: what is for this host alone is not opened to others.
+    assert flower["arguments"][3] == address
+    asked = "127.0.0.1" if address == "0.0.0.0" else address
+    assert (flower["health"]["url"], flower["health"]["server_name"]) == (f"https://{asked}:5555/healthcheck", "h1.example.org")
+    assert daemon(plan(alone()), "flower")["health"]["server_name"] is None
+    status = compiled(inputs).status("h1")["host"]
+    assert {each["name"]: each["server_name"] for each in status["daemons"] if each["server_name"]} == {"flower": "h1.example.org"}
+
+
+def test_a_status_looks_at_the_certificates_of_servers() -> None:
+    files = ["/etc/airflow-tls/postgresql/server.crt", "/etc/airflow-tls/redis/server.crt", "/etc/airflow-tls/web/server.crt"]
+    assert compiled(alone()).status("h1")["host"]["probes"]["certificates"] == files
+    assert compiled(single()).status("h1")["host"]["probes"]["certificates"] == []
+    member = compiled(inventory(CLUSTER, airflow_broker_engine="rabbitmq")).status("s1")["host"]["probes"]
+    assert member["certificates"] == ["/etc/etcd/tls/server.crt", "/etc/patroni/tls/server.crt"]

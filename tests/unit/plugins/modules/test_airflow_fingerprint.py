@@ -63,3 +63,11 @@ def test_what_is_missing_is_named(run_module: RunModule, tmp_path: Path) -> None
     arguments = host(tmp_path)
     result = run_module("airflow_fingerprint", **arguments, environment_files=[str(tmp_path / "scheduler.env")])
     assert result["failed"] and result["msg"] == f"{tmp_path}/scheduler.env cannot be read: No such file or directory."
+
+
+def test_dags_alone(run_module: RunModule, tmp_path: Path) -> None:
+    there = run_module("airflow_fingerprint", dags_folder=host(tmp_path / "there")["dags_folder"])["fingerprint"]
+    assert there == {"dags": read(run_module, tmp_path / "there_too", "webserver.env")["dags"]}
+    (tmp_path / "empty").mkdir()
+    empty, missing = (run_module("airflow_fingerprint", dags_folder=str(tmp_path / name))["fingerprint"] for name in ("empty", "missing"))
+    assert empty == missing != there

@@ -193,7 +193,7 @@ def healthy(made: Sample, name: str) -> dict[str, Any]:
         "database": database(made) if probes["database_files"] else None,
         "broker": broker(made) if probes["broker_files"] else None,
         "patroni": patroni(name, database_hosts) if probes["patroni_url"] else None,
-        "etcd": {"is_healthy": True, "reason": None, "leads": name == database_hosts[-1], "version": "3.4.23", "bytes": 90_000}
+        "etcd": {"is_healthy": True, "reason": None, "leads": name == database_hosts[-1], "term": 4, "version": "3.4.23", "bytes": 90_000}
         if probes["etcd_url"]
         else None,
         "rabbitmq": rabbitmq(made) if probes["rabbitmq_vhost"] else None,

@@ -112,3 +112,20 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     assert problem == (
         f"airflow_tls_key is {tmp_path}/none, which the controller cannot read (No such file or directory): name a file of its own"
     )
+
+
+@pytest.mark.parametrize(("days", "told"), [(29, True), (31, False)])
+def test_one_that_ends_soon_is_told(days: int, told: bool, tmp_path: Path) -> None:
+    leaf = Signer("h1", ROOT, end=days)
+    found = given(tmp_path, leaf.pem, leaf.private)
+    assert found.problems == ()
+    assert found.ends_soon == (f"{NOW + timedelta(days=days):%Y-%m-%d}" if told else "")
+
+
+def test_what_was_read_is_what_is_brought(tmp_path: Path) -> None:
+    assert dict(given(tmp_path).contents) == {
+        "airflow_tls_certificate": LEAF.pem + BETWEEN.pem,
+        "airflow_tls_key": LEAF.private,
+        "airflow_tls_ca": ROOT.pem,
+    }
+    assert LEAF.private not in repr(given(tmp_path))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -175,6 +176,17 @@ def test_etcd_needs_a_majority() -> None:
     assert "etcd has no majority: 1 of 3 members are healthy." in sentences(made.report(), "failing")
 
 
+def test_of_two_that_led_when_they_were_asked_the_later_one_leads() -> None:
+    made = cluster()
+    made.found["data1.example.org"]["etcd"] |= {"leads": True, "term": 3}
+    members = made.report()["database_cluster"]["members"]
+    assert {member["name"]: member["etcd"] for member in members} == {
+        "data1.example.org": "healthy",
+        "data2.example.org": "healthy",
+        "data3.example.org": "leads",
+    }
+
+
 def test_hosts_that_cannot_reach_a_server_are_told() -> None:
     made = cluster()
     for part in ("database", "broker"):
@@ -341,3 +353,17 @@ def test_a_host_that_the_run_leaves_out_is_no_problem() -> None:
     report = made.report()
     assert report["verdict"] == "healthy"
     assert sentences(report) == ["This run is limited, and says nothing of worker2.example.org."]
+
+
+def test_the_end_of_a_certificate_is_told_in_time() -> None:
+    made = SAMPLES["local"]()
+    found = made.found["airflow.example.org"]
+    path, day = "/etc/airflow-tls/web/server.crt", 24 * 3600
+    found["certificates"] = {path: found["at"] + 31 * day}
+    assert sentences(made.report()) == []
+    assert list(made.report()["hosts"][0]["certificates"]) == [path]
+    for days, level, word in ((29, "notice", "ends"), (-1, "problem", "ended")):
+        found["certificates"] = {path: found["at"] + days * day}
+        on = datetime.fromtimestamp(found["at"] + days * day, timezone.utc)
+        (problem,) = made.report()["problems"]
+        assert (problem["level"], problem["text"]) == (level, f"airflow.example.org: the certificate {path} {word} on {on:%Y-%m-%d}.")
