@@ -22,7 +22,7 @@ export UPDRAFT_VENV_3 := $(CACHE)/venvs/3.3.2
 export UPDRAFT_SWIFT := $(CACHE)/venvs/swift
 
 # The longest first, for they run side by side.
-SCENARIOS := sqlite_to_postgresql cluster celery_redis sqlite default local_mysql local_postgresql
+SCENARIOS := sqlite_to_postgresql cluster celery_redis default local_mysql
 # Without what would take `make test` too long; the targets below run those tests.
 SHORT := PYTEST_ADDOPTS='-m "not long"'
 SERVERS := database api dags
@@ -124,9 +124,15 @@ molecule: tools ## Run the Molecule scenarios, LANES=2 at a time
 	$(SHORT) python tests/tools/lanes.py $(LANES) $(SCENARIOS)
 
 # What does not fit into the time of `make test`.
-MOVES := executor_moves sqlite_to_mysql
+LOCAL := sqlite local_postgresql
+MOVES := executor_moves sqlite_to_mysql sqlite_to_celery
 
-test-moves: tools ## Run the scenarios in which executors and brokers change, and the lift to MySQL (25 minutes)
+test-local: tools ## Run the scenarios of fresh hosts with SQLite, and with PostgreSQL behind PgBouncer
+	@echo "== Molecule"
+	tests/tools/prepare-molecule
+	python tests/tools/lanes.py $(LANES) $(LOCAL)
+
+test-moves: tools ## Run the scenarios in which executors and brokers change, and the lifts straight to CeleryExecutor
 	@echo "== Molecule"
 	tests/tools/prepare-molecule
 	python tests/tools/lanes.py $(LANES) $(MOVES)
@@ -174,8 +180,12 @@ servers-and-scenarios: tools $(CACHE)/venvs/2.11.2/.complete $(CACHE)/venvs/3.3.
 	tests/tools/prepare-molecule
 	$(SHORT) python tests/tools/lanes.py $(LANES) $(SCENARIOS) $(addprefix make:,$(SERVERS))
 
+checks: tools ## Run lint, unit and sanity, LANES=2 at a time
+	@echo "== Checks without a server"
+	python tests/tools/lanes.py $(LANES) make:unit make:lint make:sanity
+
 test: ## Run all but what has a target of its own; say at the end how long each part took and what failed
-	@$(PYTHON) tests/tools/reporting.py $(MAKE) --no-print-directory lint unit sanity servers-and-scenarios
+	@$(PYTHON) tests/tools/reporting.py $(MAKE) --no-print-directory checks servers-and-scenarios
 
 locks: tools ## Resolve requirements/*.in into hash locks anew
 	requirements/make-locks
@@ -187,4 +197,4 @@ docs: tools ## Write the generated docs anew
 build: tools ## Build the collection's tarball
 	@ansible-galaxy collection build --force --output-path $(CACHE)
 
-.PHONY: help tools docker-engine demo demo-clean lint unit database api bench-objects bench-throughput dags canary sanity molecule servers-and-scenarios test-moves test-celery test-cluster test-cluster-mysql test-tls test-grown test-replaced test-faults test locks docs build
+.PHONY: help tools docker-engine demo demo-clean checks lint unit database api bench-objects bench-throughput dags canary sanity molecule servers-and-scenarios test-local test-moves test-celery test-cluster test-cluster-mysql test-tls test-grown test-replaced test-faults test locks docs build

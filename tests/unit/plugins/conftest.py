@@ -27,6 +27,7 @@ import ctypes, os, signal, subprocess, sys, threading
 
 TASK = """
 import signal, sqlite3, sys, time
+print(flush=True)
 parent, database = sys.argv[1:]
 try:
     while open(f"/proc/{parent}/stat").read().rpartition(")")[2].split()[0] != "T":
@@ -70,7 +71,9 @@ if "STANDALONE" in os.environ:
         # Collect children, as Airflow's standalone does with a thread for each.
         threading.Thread(target=child.wait, daemon=True).start()
 if "TASK" in os.environ:
-    spawn("airflow task runner: report load manual_0 1", TASK, str(os.getpid()), os.environ["TASK"])
+    child = spawn("airflow task runner: report load manual_0 1", TASK, str(os.getpid()), os.environ["TASK"])
+    # A command line is empty for a moment after a process has begun.
+    child.stdout.readline()
 if "STUBBORN" in os.environ:
     child = spawn("airflow serve-logs", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); signal.pause()")
     child.stdout.readline()
