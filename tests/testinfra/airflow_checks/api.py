@@ -203,6 +203,15 @@ class Client:
         content = self.request("GET", f"{where}?full_content=true", headers={"Accept": "application/json"}).json()["content"]
         return "\n".join(event if isinstance(event, str) else str(event.get("event", event)) for event in content)
 
+    def what_failed(self, dag_id: str, run_id: str) -> str:
+        """Return the tasks of a run that did not succeed, with the ends of their logs; for the reader of a failed test."""
+        told = []
+        for task in self.tasks(dag_id, run_id):
+            if task["state"] != "success":
+                log = self.log(dag_id, run_id, task["task_id"], task["try_number"])[-2000:] if task["try_number"] else ""
+                told.append(f"{task['task_id']} of {run_id} is {task['state']}: {task}\n{log}")
+        return "\n".join(told)
+
     # --- other objects ------------------------------------------------------------------------------------------------
 
     def connections(self) -> dict[str, Answer]:

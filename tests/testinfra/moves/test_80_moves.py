@@ -64,7 +64,7 @@ def test_each_task_runs_once_over_every_change_of_the_executor(installation: Ins
         client = installation.client()
         assert hosts.run(installation.host, "airflow", "config", "get-value", "core", "executor").split()[-1] == executor
         assert client.dag(DAG)["is_paused"] is False
-        assert client.wait_for_run(DAG, run_id)["state"] == "success", what
+        assert client.wait_for_run(DAG, run_id)["state"] == "success", f"{what}: {client.what_failed(DAG, run_id)}"
         assert hosts.executed_once(installation.executions(run_id), run_id, TWENTY) == [], what
         assert {task["state"] for task in client.tasks(DAG, run_id)} == {"success"}
         # What was queued with the old executor and is queued anew has another number, and its log too.
