@@ -389,6 +389,18 @@ def tasks_change_their_user(draft: Draft) -> Iterator[str]:
             )
 
 
+def scaling_workers_may_lose_a_task(draft: Draft) -> Iterator[str]:
+    """Its autoscaler ends processes that look idle, as one that was given a task does until its answer is read (celery issue 7266)."""
+    for host, workers in draft.workers.items():
+        for worker in workers:
+            if worker.autoscale:
+                place = f"airflow_worker_instances.{worker.instance}." if worker.instance else "airflow_worker_"
+                yield (
+                    f"{place}autoscale of {host} is {worker.autoscale}: when it gets smaller, Celery now and then ends a process that was "
+                    f"just given a task, which fails unless it has retries; {place}concurrency, a fixed number, does not."
+                )
+
+
 RULES = (
     celery_needs_workers,
     celery_needs_a_database_server,
@@ -418,5 +430,5 @@ RULES = (
     flower_needs_celery,
     flower_login_is_plain,
 )
-WARNINGS = (broker_without_celery, broker_without_password, management_of_nothing)
+WARNINGS = (broker_without_celery, broker_without_password, management_of_nothing, scaling_workers_may_lose_a_task)
 NOTES = (tasks_change_their_user,)

@@ -288,6 +288,20 @@ def test_a_broker_without_a_password_is_worth_a_warning() -> None:
 
 
 @pytest.mark.parametrize(
+    ("values", "place"),
+    [
+        ({"airflow_worker_autoscale": "6, 2"}, "airflow_worker_"),
+        ({"airflow_worker_instances": {"big": {"queues": ["big"], "autoscale": "6,2"}}}, "airflow_worker_instances.big."),
+    ],
+)
+def test_a_worker_that_scales_is_worth_a_warning(values: dict[str, Any], place: str) -> None:
+    assert compiled(celery(**values)).draft.warnings == [
+        f"{place}autoscale of h1 is 6,2: when it gets smaller, Celery now and then ends a process that was just given a task, which fails "
+        f"unless it has retries; {place}concurrency, a fixed number, does not."
+    ]
+
+
+@pytest.mark.parametrize(
     ("inputs", "warning"),
     [
         (
