@@ -204,6 +204,7 @@ def daemon_asked(draft: Draft, host: Host, component: str, worker: Worker | None
         "port": None,
         "path": None,
         "url": None,
+        "first_url": None,
         "job_type": JOB_TYPES.get(component),
         "node": None,
         "queues": [],
@@ -232,6 +233,8 @@ def daemon_asked(draft: Draft, host: Host, component: str, worker: Worker | None
     if health["port"]:
         health["url"] = urls.web_url(address, health["port"], tls) + health["path"]
         health["ca_path"] = AUTHORITY if tls else None
+        if component == "webserver" and draft.line >= 3:
+            health["first_url"] = f"{urls.web_url(address, health['port'], tls)}{base_path(draft)}/execution/health"
     return health
 
 

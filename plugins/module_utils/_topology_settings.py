@@ -16,7 +16,7 @@ from ._topology_bundles import canary_bundle, canary_folder, merged_bundles
 from ._topology_celery import redis_results_url
 from ._topology_connections import async_arguments
 from ._topology_dags import BUNDLE_LIST, bundle_settings, secret_bundle_settings
-from ._topology_database import adopted_engine, is_cluster
+from ._topology_database import adopted_engine
 from ._topology_load_balancer import front_url
 from ._topology_model import Draft
 from ._topology_python_modules import ADDRESS_FUNCTION, ADDRESS_MODULE, QUORUM_MODULE, SENTINEL_MODULE
@@ -133,16 +133,17 @@ def _derived(draft: Draft) -> Settings:
         "logging": {"base_log_folder": places["logs"]},
     }
     of_line = _derived_2(draft) if draft.line < 3 else merge(_derived_3(draft), _async_arguments(draft))
-    further = (_failover(draft), _celery(draft), _log_addresses(draft), _proxy(draft), _tls(draft))
+    further = (_patience(draft), _celery(draft), _log_addresses(draft), _proxy(draft), _tls(draft))
     return merge(common, bundle_settings(draft), _orphans(), _sizes(draft), of_line, *further)
 
 
-def _failover(draft: Draft) -> Settings:
-    """Tasks of 3.x outlast two failovers of a database cluster: they ask the API again and again, with Airflow's defaults for ten seconds.
+def _patience(draft: Draft) -> Settings:
+    """Tasks of 3.x ask the API again and again, with Airflow's defaults for ten seconds.
 
-    Waits are random, from one second on and of three on average: 30 of them take about 80 seconds.
+    They outlast an API server that starts, which takes as long on a busy host, and two failovers of a database cluster. Waits are random,
+    from one second on and of three on average: 30 of them take about 80 seconds.
     """
-    if draft.line < 3 or not is_cluster(draft):
+    if draft.line < 3:
         return {}
     return {"workers": {"execution_api_retries": "30", "execution_api_retry_wait_max": "5.0"}}
 

@@ -35,6 +35,13 @@ options:
   url:
     description: A page that answers 200 when the daemon is well.
     type: str
+  first_url:
+    description:
+      - A page that is asked once O(url) answers, so that what the daemon makes for its first request is made. Any answer will do but one of
+        500 or more.
+      - An API server of Airflow 3 makes its API for tasks when somebody asks for it first, and answers nobody meanwhile, for 3 seconds of
+        a processor. Tasks that begin then would give up on a busy host.
+    type: str
   job_type:
     description: The C(job_type) of the daemon's row in the table C(job).
     type: str
@@ -92,6 +99,7 @@ seconds:
   type: float
 """
 
+import http.client
 import socket
 import time
 import urllib.error
@@ -105,6 +113,9 @@ from ansible_collections.updraft.airflow.plugins.module_utils._database import A
 from ansible_collections.updraft.airflow.plugins.module_utils.host_pages import verifying
 
 PAUSE_SECONDS = 0.5
+PAGE_SECONDS = 5
+FIRST_SECONDS = 60
+"""20 seconds were seen on a host whose processors were busy."""
 
 
 class Daemon:
@@ -115,6 +126,7 @@ class Daemon:
         parameters = module.params
         self.unit: str = parameters["unit"]
         self.url: str | None = parameters["url"]
+        self.first_url: str | None = parameters["first_url"]
         self.job_type: str | None = parameters["job_type"]
         self.node: str | None = parameters["node"]
         self.heartbeat_age = timedelta(seconds=parameters["heartbeat_age"])
@@ -137,7 +149,7 @@ class Daemon:
         if state.get("ActiveState") != "active":
             return f"the unit is {state.get('ActiveState', 'unknown')} ({state.get('Result', '')})"
         started = float(state["ExecMainStartTimestamp"].lstrip("@") or 0)
-        return self._page_problem() or self._job_problem(started) or self._worker_problem()
+        return self._page_problem() or self._first_problem() or self._job_problem(started) or self._worker_problem()
 
     def _worker_problem(self) -> str | None:
         if not self.node:
@@ -147,13 +159,24 @@ class Daemon:
     def _page_problem(self) -> str | None:
         if not self.url:
             return None
+        status, error = self._ask(self.url, PAGE_SECONDS)
+        return None if status == http.client.OK else f"{self.url} {error or f'answers {status}'}"
+
+    def _first_problem(self) -> str | None:
+        if not self.first_url:
+            return None
+        status, error = self._ask(self.first_url, FIRST_SECONDS)
+        return None if 0 < status < http.client.INTERNAL_SERVER_ERROR else f"{self.first_url} {error or f'answers {status}'}"
+
+    def _ask(self, url: str, seconds: int) -> tuple[int, str]:
+        """The status of an answer, or 0 and why there is none."""
         try:
-            with self.opener.open(self.url, timeout=5) as answer:
-                return None if answer.status == 200 else f"{self.url} answers {answer.status}"
+            with self.opener.open(url, timeout=seconds) as answer:
+                return int(answer.status), ""
         except urllib.error.HTTPError as error:
-            return f"{self.url} answers {error.code}"
+            return error.code, ""
         except (OSError, ValueError) as error:
-            return f"{self.url} does not answer: {error}"
+            return 0, f"does not answer: {error}"
 
     def _job_problem(self, started: float) -> str | None:
         if not self.job_type or not self.database:
@@ -202,6 +225,7 @@ def main() -> None:
         argument_spec={
             "unit": {"type": "str", "required": True},
             "url": {"type": "str"},
+            "first_url": {"type": "str"},
             "job_type": {"choices": ["SchedulerJob", "TriggererJob", "DagProcessorJob"]},
             "database": {**ARGUMENTS, "required": False},
             "node": {"type": "str"},

@@ -104,7 +104,9 @@ def test_running_tasks_get_the_drain_timeout() -> None:
 def test_health_is_asked_where_the_daemon_answers() -> None:
     result = plan(server(airflow_webserver_port=9090, airflow_base_url="https://example.org/airflow/"))
     assert daemon(result, "webserver")["health"]["url"] == "http://127.0.0.1:9090/airflow/api/v2/monitor/health"
+    assert daemon(result, "webserver")["health"]["first_url"] == "http://127.0.0.1:9090/airflow/execution/health"
     assert daemon(result, "scheduler")["health"]["url"] == "http://127.0.0.1:8974/health"
+    assert daemon(result, "scheduler")["health"]["first_url"] is None
     triggerer = daemon(result, "triggerer")["health"]
     assert (triggerer["kind"], triggerer["url"], triggerer["job_type"], triggerer["node"]) == ("job", None, "TriggererJob", None)
 
@@ -121,6 +123,7 @@ def test_the_schedulers_page_of_2_is_left_off() -> None:
     result = plan(server(airflow_version="2.11.2"))
     assert "enable_health_check" not in result["settings"].get("scheduler", {})
     assert (daemon(result, "scheduler")["health"]["kind"], daemon(result, "scheduler")["health"]["url"]) == ("job", None)
+    assert daemon(result, "webserver")["health"]["first_url"] is None
     assert result["warnings"] == []
     wanted = plan(server(airflow_version="2.11.2", airflow_config={"scheduler": {"enable_health_check": True}}))
     assert daemon(wanted, "scheduler")["health"]["kind"] == "job"
