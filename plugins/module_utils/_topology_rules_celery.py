@@ -393,11 +393,12 @@ def scaling_workers_may_lose_a_task(draft: Draft) -> Iterator[str]:
     """Its autoscaler ends processes that look idle, as one that was given a task does until its answer is read (celery issue 7266)."""
     for host, workers in draft.workers.items():
         for worker in workers:
-            if worker.autoscale:
+            most, _comma, fewest = worker.autoscale.partition(",")
+            if most != fewest:
                 place = f"airflow_worker_instances.{worker.instance}." if worker.instance else "airflow_worker_"
                 yield (
-                    f"{place}autoscale of {host} is {worker.autoscale}: when it gets smaller, Celery now and then ends a process that was "
-                    f"just given a task, which fails unless it has retries; {place}concurrency, a fixed number, does not."
+                    f"{place}autoscale of {host} is {worker.autoscale}: when the worker gets smaller, Celery now and then ends a process "
+                    f"that was just given a task, which fails unless it has retries; {place}concurrency sets a fixed size in its place."
                 )
 
 

@@ -141,11 +141,12 @@ def _patience(draft: Draft) -> Settings:
     """Tasks of 3.x ask the API again and again, with Airflow's defaults for ten seconds.
 
     They outlast an API server that starts, which takes as long on a busy host, and two failovers of a database cluster. Waits are random,
-    from one second on and of three on average: 30 of them take about 80 seconds.
+    from one second on and of three on average: 30 of them take about 80 seconds. A heartbeat is asked for as often, so that one that
+    failed is enough to end a task that somebody else may have been given.
     """
     if draft.line < 3:
         return {}
-    return {"workers": {"execution_api_retries": "30", "execution_api_retry_wait_max": "5.0"}}
+    return {"workers": {"execution_api_retries": "30", "execution_api_retry_wait_max": "5.0", "max_failed_heartbeats": "1"}}
 
 
 def _orphans() -> Settings:

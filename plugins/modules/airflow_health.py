@@ -37,8 +37,7 @@ options:
     type: str
   first_url:
     description:
-      - A page that is asked once O(url) answers, so that what the daemon makes for its first request is made. Any answer will do but one of
-        500 or more.
+      - A page that is asked once O(url) answers, so that what the daemon makes for its first request is made. It answers 200, too.
       - An API server of Airflow 3 makes its API for tasks when somebody asks for it first, and answers nobody meanwhile, for 3 seconds of
         a processor. Tasks that begin then would give up on a busy host.
     type: str
@@ -114,8 +113,6 @@ from ansible_collections.updraft.airflow.plugins.module_utils.host_pages import 
 
 PAUSE_SECONDS = 0.5
 PAGE_SECONDS = 5
-FIRST_SECONDS = 60
-"""20 seconds were seen on a host whose processors were busy."""
 
 
 class Daemon:
@@ -129,6 +126,7 @@ class Daemon:
         self.first_url: str | None = parameters["first_url"]
         self.job_type: str | None = parameters["job_type"]
         self.node: str | None = parameters["node"]
+        self.deadline: float = time.monotonic() + parameters["timeout"]
         self.heartbeat_age = timedelta(seconds=parameters["heartbeat_age"])
         self.database = Database(parameters["database"]) if parameters["database"] else None
         # A proxy of the environment is no way to a daemon of this host.
@@ -149,34 +147,31 @@ class Daemon:
         if state.get("ActiveState") != "active":
             return f"the unit is {state.get('ActiveState', 'unknown')} ({state.get('Result', '')})"
         started = float(state["ExecMainStartTimestamp"].lstrip("@") or 0)
-        return self._page_problem() or self._first_problem() or self._job_problem(started) or self._worker_problem()
+        return (
+            self._page_problem(self.url, PAGE_SECONDS)
+            or self._page_problem(self.first_url, self._seconds_left())
+            or self._job_problem(started)
+            or self._worker_problem()
+        )
 
     def _worker_problem(self) -> str | None:
         if not self.node:
             return None
         return worker_problem(self.module.params["broker_url"], self.node, self.module.params["queues"], self.module.params["broker_ssl"])
 
-    def _page_problem(self) -> str | None:
-        if not self.url:
-            return None
-        status, error = self._ask(self.url, PAGE_SECONDS)
-        return None if status == http.client.OK else f"{self.url} {error or f'answers {status}'}"
+    def _seconds_left(self) -> float:
+        return max(self.deadline - time.monotonic(), PAGE_SECONDS)
 
-    def _first_problem(self) -> str | None:
-        if not self.first_url:
+    def _page_problem(self, url: str | None, seconds: float) -> str | None:
+        if not url:
             return None
-        status, error = self._ask(self.first_url, FIRST_SECONDS)
-        return None if 0 < status < http.client.INTERNAL_SERVER_ERROR else f"{self.first_url} {error or f'answers {status}'}"
-
-    def _ask(self, url: str, seconds: int) -> tuple[int, str]:
-        """The status of an answer, or 0 and why there is none."""
         try:
             with self.opener.open(url, timeout=seconds) as answer:
-                return int(answer.status), ""
+                return None if answer.status == http.client.OK else f"{url} answers {answer.status}"
         except urllib.error.HTTPError as error:
-            return error.code, ""
+            return f"{url} answers {error.code}"
         except (OSError, ValueError) as error:
-            return 0, f"does not answer: {error}"
+            return f"{url} does not answer: {error}"
 
     def _job_problem(self, started: float) -> str | None:
         if not self.job_type or not self.database:
@@ -245,9 +240,8 @@ def main() -> None:
         module.exit_json(changed=False, seconds=0.0)
     daemon = Daemon(module)
     started = time.monotonic()
-    deadline = started + module.params["timeout"]
     problem = daemon.problem()
-    while problem and time.monotonic() < deadline:
+    while problem and time.monotonic() < daemon.deadline:
         time.sleep(PAUSE_SECONDS)
         problem = daemon.problem()
     if problem:

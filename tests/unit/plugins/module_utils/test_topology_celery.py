@@ -296,9 +296,13 @@ def test_a_broker_without_a_password_is_worth_a_warning() -> None:
 )
 def test_a_worker_that_scales_is_worth_a_warning(values: dict[str, Any], place: str) -> None:
     assert compiled(celery(**values)).draft.warnings == [
-        f"{place}autoscale of h1 is 6,2: when it gets smaller, Celery now and then ends a process that was just given a task, which fails "
-        f"unless it has retries; {place}concurrency, a fixed number, does not."
+        f"{place}autoscale of h1 is 6,2: when the worker gets smaller, Celery now and then ends a process that was just given a task, "
+        f"which fails unless it has retries; {place}concurrency sets a fixed size in its place."
     ]
+
+
+def test_a_worker_that_never_gets_smaller_loses_nothing() -> None:
+    assert compiled(celery(airflow_worker_autoscale="6,6")).draft.warnings == []
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ def test_the_proxys_unit_does_not_leave() -> None:
 
 
 def test_tasks_of_3_outlast_a_failover_and_an_api_server_that_starts() -> None:
-    patient = {"execution_api_retries": "30", "execution_api_retry_wait_max": "5.0"}
+    patient = {"execution_api_retries": "30", "execution_api_retry_wait_max": "5.0", "max_failed_heartbeats": "1"}
     assert plan(cluster(), "web")["settings"]["workers"] == patient
     assert plan(inventory({"web": "webserver scheduler", "db1": "metadata_db"}), "web")["settings"]["workers"] == patient
     assert "workers" not in plan(cluster(airflow_version="2.11.2"), "web")["settings"]
