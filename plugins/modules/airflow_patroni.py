@@ -47,6 +47,12 @@ options:
     description: Settings of the cluster as Patroni keeps them, such as C(ttl) and C(postgresql). What is not named stays.
     type: dict
     default: {}
+  members_of_run:
+    description:
+      - The members that the run takes part in, in a run that is limited to some hosts. Where another one leads, O(settings) that differ are
+        told as a warning, for nobody changes them.
+    type: list
+    elements: str
   restart:
     description:
       - V(replica) starts a member again that follows. V(leader) lets another member lead first, and then starts the one that led.
@@ -93,6 +99,7 @@ changed_settings:
   sample: [postgresql.parameters.max_connections]
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -131,6 +138,22 @@ def carry_out(member: Member, settings: dict[str, Any], restart: str, check_mode
     }
 
 
+def left(member: Member, settings: dict[str, Any], members_of_run: Sequence[str] | None) -> str | None:
+    """Which settings nobody changes in this run, in a sentence. Raises PatroniError."""
+    if members_of_run is None or not settings:
+        return None
+    leader = member.look()["leader"]
+    if leader is None or leader in members_of_run:
+        return None
+    differing = member.apply(settings, check_mode=True)
+    if not differing:
+        return None
+    return (
+        f"These settings of the database cluster are not those of the inventory, and stay as they are, for {leader} leads and this run is "
+        f"limited to others: {', '.join(differing)}. Run the playbook without --limit."
+    )
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -141,16 +164,19 @@ def main() -> None:
             "username": {"type": "str", "required": True},
             "password": {"type": "str", "required": True, "no_log": True},
             "settings": {"type": "dict", "default": {}},
+            "members_of_run": {"type": "list", "elements": "str"},
             "restart": {"choices": ["never", "replica", "leader"], "default": "never"},
             "hand_over": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 120},
         },
         supports_check_mode=True,
     )
+    member = Member(module.params)
     try:
-        result = carry_out(
-            Member(module.params), module.params["settings"], module.params["restart"], module.check_mode, module.params["hand_over"]
-        )
+        result = carry_out(member, module.params["settings"], module.params["restart"], module.check_mode, module.params["hand_over"])
+        warning = None if module.check_mode else left(member, module.params["settings"], module.params["members_of_run"])
+        if warning:
+            module.warn(warning)
     except PatroniError as error:
         module.fail_json(msg=str(error))
     except Exception as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.updraft.airflow.plugins.module_utils.patroni_member import Member, PatroniError, differences
-from ansible_collections.updraft.airflow.plugins.modules.airflow_patroni import carry_out
+from ansible_collections.updraft.airflow.plugins.modules.airflow_patroni import carry_out, left
 
 
 class Cluster(Member):
@@ -89,6 +89,19 @@ def test_a_member_that_follows_tells_nobody_anything() -> None:
     member = Cluster("db2", config={"ttl": 30})
     assert carry_out(member, {"ttl": 20}, "never", False)["leads"] is False
     assert member.told == []
+
+
+def test_a_run_without_the_leader_tells_which_settings_stay() -> None:
+    member = Cluster("db2", config={"ttl": 30, "loop_wait": 2})
+    told = left(member, {"ttl": 20, "loop_wait": 2}, ["db1", "db3"])
+    assert told == (
+        "These settings of the database cluster are not those of the inventory, and stay as they are, for db2 leads and this run is "
+        "limited to others: ttl. Run the playbook without --limit."
+    )
+    assert member.told == []
+    assert left(member, {"ttl": 30}, ["db1", "db3"]) is None
+    assert left(member, {"ttl": 20}, ["db1", "db2"]) is None
+    assert left(member, {"ttl": 20}, None) is None
 
 
 def test_check_mode_changes_nothing_and_waits_for_nobody() -> None:
