@@ -38,8 +38,8 @@ options:
   first_url:
     description:
       - A page that is asked once O(url) answers, so that what the daemon makes for its first request is made. It answers 200, too.
-      - An API server of Airflow 3 makes its API for tasks when somebody asks for it first, and answers nobody meanwhile, for 3 seconds of
-        a processor. Tasks that begin then would give up on a busy host.
+      - An API server of Airflow 3 makes its API for tasks when somebody asks for it first, and answers nobody meanwhile. Tasks that begin
+        then would give up on a busy host, where this took 20 and 36 seconds.
     type: str
   job_type:
     description: The C(job_type) of the daemon's row in the table C(job).
