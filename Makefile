@@ -167,6 +167,11 @@ test-replaced: tools ## Run the scenario in which a host of the database cluster
 	tests/tools/prepare-molecule
 	python tests/tools/lanes.py 1 database_host_replaced
 
+test-secrets: tools ## Plant a secret through every variable that can hold one, and look for it in all that others may read
+	@echo "== Molecule"
+	tests/tools/prepare-molecule
+	python tests/tools/lanes.py 1 planted_secrets
+
 test-faults: tools ## Let everything in a cluster fail, one thing at a time, and write docs/faults.md
 	@echo "== Molecule"
 	tests/tools/prepare-molecule
@@ -197,4 +202,4 @@ docs: tools ## Write the generated docs anew
 build: tools ## Build the collection's tarball
 	@ansible-galaxy collection build --force --output-path $(CACHE)
 
-.PHONY: help tools docker-engine demo demo-clean checks lint unit database api bench-objects bench-throughput dags canary sanity molecule servers-and-scenarios test-local test-moves test-celery test-cluster test-cluster-mysql test-tls test-grown test-replaced test-faults test locks docs build
+.PHONY: help tools docker-engine demo demo-clean checks lint unit database api bench-objects bench-throughput dags canary sanity molecule servers-and-scenarios test-local test-moves test-celery test-cluster test-cluster-mysql test-tls test-grown test-replaced test-secrets test-faults test locks docs build

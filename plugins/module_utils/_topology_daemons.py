@@ -19,6 +19,7 @@ from ._topology_patroni import PROXY_UNIT
 from ._topology_patroni import UNITS as CLUSTER_UNITS
 from ._topology_pgbouncer import POOL_UNIT, has_pool
 from ._topology_rules_values import has_scheduler_page, scheduler_health_port
+from ._topology_sandbox import sandbox
 from ._topology_secrets import derived_secrets, readers
 from ._topology_settings import base_path
 from ._topology_stages import setting
@@ -120,6 +121,7 @@ def _daemon(draft: Draft, host: Host, component: str, name: str = "", arguments:
         "arguments": [*(arguments or _arguments(draft, host, component))],
         "environment": _environment_of(draft, host, component),
         "runs_tasks": runs_tasks,
+        "sandbox": sandbox(draft, host, component, runs_tasks),
         "stop_timeout": draft.values["airflow_drain_timeout"] if runs_tasks else QUICK_STOP_SECONDS,
         "after": _after(draft, host, component),
         "before": [],

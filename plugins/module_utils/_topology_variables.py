@@ -97,11 +97,14 @@ VARIABLES = {
         Variable("airflow_result_backend"),
         Variable("airflow_results_db_password", secret=True),
         Variable("airflow_rotate_authority", "bool"),
+        Variable("airflow_sandbox", "bool", per_host=True),
         Variable("airflow_secret_key", secret=True),
         Variable("airflow_size", per_host=True),
         Variable("airflow_status_fail", "bool"),
         Variable("airflow_status_folder"),
         Variable("airflow_status_timeout", "int"),
+        Variable("airflow_task_permissions", "list", per_host=True),
+        Variable("airflow_task_writable_paths", "list", per_host=True),
         Variable("airflow_tls", "word"),
         Variable("airflow_tls_ca", "path", per_host=True),
         Variable("airflow_tls_certificate", "path", per_host=True),
@@ -117,6 +120,7 @@ VARIABLES = {
         Variable("airflow_worker_instances", "dict", per_host=True),
         Variable("airflow_worker_queues", "list", per_host=True),
         Variable("airflow_worker_user", per_host=True),
+        Variable("airflow_writable_paths", "list", per_host=True),
     )
 }
 
@@ -150,13 +154,16 @@ DEFAULTS: Mapping[str, Any] = {
     "airflow_requirements": [],
     "airflow_result_backend": "database",
     "airflow_rotate_authority": False,
+    "airflow_sandbox": True,
     "airflow_size": "auto",
     "airflow_status_fail": False,
     "airflow_status_timeout": 90,
+    "airflow_task_permissions": [],
     "airflow_tls": "false",
     "airflow_users": [],
     "airflow_variables": [],
     "airflow_worker_instances": {},
+    "airflow_writable_paths": [],
     **{f"airflow_{component}_group": f"airflow_{component}" for component in COMPONENTS},
 }
 """The role's defaults again: a value that was emptied or refused still has to be something."""

@@ -24,6 +24,7 @@ from . import _topology_rules_mysql_pair as pair_rules
 from . import _topology_rules_objects as object_rules
 from . import _topology_rules_patroni as cluster_rules
 from . import _topology_rules_pgbouncer as pgbouncer_rules
+from . import _topology_rules_sandbox as sandbox_rules
 from . import _topology_rules_tls as tls_rules
 from . import _topology_rules_values as value_rules
 from . import _topology_rules_versions as version_rules
@@ -50,6 +51,7 @@ PARTS = (
     pair_rules,
     pgbouncer_rules,
     celery_rules,
+    sandbox_rules,
     tls_rules,
     value_rules,
     dag_rules,

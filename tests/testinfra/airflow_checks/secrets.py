@@ -35,7 +35,15 @@ def spellings(secret: str) -> dict[str, str]:
         "in an environment file": SPECIAL_IN_ENVIRONMENT_FILES.sub(r"\\\1", secret),
         "in an INI file": secret.replace("%", "%%"),
         "in base64": base64.b64encode(secret.encode()).decode(),
+        **{f"in base64 after {before} bytes": _inside_base64(secret, before) for before in range(3)},
     }
+
+
+def _inside_base64(secret: str, before: int) -> str:
+    """What of a secret in a longer text can be known again in its base64, which depends on how many bytes, by three, go before it."""
+    encoded = base64.b64encode(b"\0" * before + secret.encode()).decode().rstrip("=")
+    # The first characters have bits of what goes before, the last ones of what follows.
+    return encoded[(0, 2, 3)[before] : len(encoded) - 1]
 
 
 def of_environment(variables: Mapping[str, str]) -> dict[str, str]:

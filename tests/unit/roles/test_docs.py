@@ -247,12 +247,14 @@ def test_what_is_generated_is_up_to_date(tool: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize(("version", "head"), [("2.11.2", "Which daemon gets which, on 2.x:"), ("3.3.2", "On 3.x:")])
-def test_the_table_of_secrets_is_true(version: str, head: str) -> None:
+@pytest.mark.parametrize("inventory", ["local_postgresql", "celery_redis"])
+@pytest.mark.parametrize("version", ["2.11.2", "3.3.2"])
+def test_the_tables_of_secrets_are_true(version: str, inventory: str) -> None:
+    head = f"n {version[0]}.x with {EXPECTED[inventory][1]}:"
     rows = OPERATIONS.read_text(encoding="utf-8").split(head)[1].strip().split("\n\n")[0].splitlines()[2:]
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
     told = {cell[0].strip("`"): {daemon for daemon, word in zip(DAEMONS, cell[1:]) if word == "yes"} for cell in cells}
-    content = listed(CHECKOUT / "inventories" / "celery_redis")
+    content = listed(CHECKOUT / "inventories" / inventory)
     content["airflow"].setdefault("children", []).append("airflow_dag_processor")
     content["airflow_dag_processor"] = {"hosts": members(content, "airflow_scheduler")}
     topology, (host,) = compiled(content, airflow_version=version)
