@@ -20,7 +20,8 @@ TIMES = {"stopping": 100.0, "stopped": 102.8, "copied": 114.8, "migrated": 144.8
 
 def test_the_report_of_site_is_understood() -> None:
     (line,) = downtime_lines(TIMES, 0.0, {"verify": 4.0})
-    printed = f"ok: [h] =>\n    msg:\n    - 'Airflow: http://h:8080'\n    - '{line[:90]}\n      {line[90:]}'\n\nPLAY RECAP 1.5 s"
+    wrapped = line.replace(", switching", ",\n      switching")
+    printed = f"ok: [h] =>\n    msg:\n    - 'Airflow: http://h:8080'\n    - '{wrapped}'\n\nPLAY RECAP 1.5 s"
     assert phases_in(printed) == pytest.approx(phases(TIMES, 0.0, 4.0))
 
 
