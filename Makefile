@@ -114,6 +114,16 @@ bench-throughput: tools $(CACHE)/venvs/2.11.2/.celery $(CACHE)/venvs/3.3.2/.cele
 	tests/tools/redis-server
 	PYTHONPATH=$(COLLECTIONS):tests:tests/bench:tests/unit/plugins/module_utils python -m throughput --rounds $(ROUNDS) $(ARGS)
 
+bench-copy: ROWS ?= 1000000
+bench-copy: tools $(CACHE)/venvs/2.11.2/.complete $(CACHE)/venvs/3.3.2/.complete ## Time the copy against pgloader and pg_restore, in turns (ROWS, ROUNDS, ARGS=--help)
+	@tests/tools/postgresql-server
+	tests/tools/pgloader
+	PYTHONPATH=tests:tests/bench:tests/fixtures/tutorial/files python -m copying --rows $(ROWS) --rounds $(ROUNDS) $(ARGS)
+
+bench-lift: ROWS ?= 300000
+bench-lift: docker-engine tools ## Lift installations made by hand, within a line and from 2 to 3, and tell how long nothing runs (half an hour; ROWS, ARGS=--help)
+	@PYTHONPATH=tests:tests/testinfra:tests/bench python -m lift --rows $(ROWS) $(ARGS)
+
 sanity: tools ## Run ansible-test sanity on what the tarball holds
 	@echo "== ansible-test sanity (about a minute)"
 	tests/tools/sanity
@@ -202,4 +212,4 @@ docs: tools ## Write the generated docs anew
 build: tools ## Build the collection's tarball
 	@ansible-galaxy collection build --force --output-path $(CACHE)
 
-.PHONY: help tools docker-engine demo demo-clean checks lint unit database api bench-objects bench-throughput dags canary sanity molecule servers-and-scenarios test-local test-moves test-celery test-cluster test-cluster-mysql test-tls test-grown test-replaced test-secrets test-faults test locks docs build
+.PHONY: help tools docker-engine demo demo-clean checks lint unit database api bench-objects bench-throughput bench-copy bench-lift dags canary sanity molecule servers-and-scenarios test-local test-moves test-celery test-cluster test-cluster-mysql test-tls test-grown test-replaced test-secrets test-faults test locks docs build

@@ -122,12 +122,18 @@ def _daemon(draft: Draft, host: Host, component: str, name: str = "", arguments:
         "environment": _environment_of(draft, host, component),
         "runs_tasks": runs_tasks,
         "sandbox": sandbox(draft, host, component, runs_tasks),
+        "starts_at_once": _starts_at_once(draft, component),
         "stop_timeout": draft.values["airflow_drain_timeout"] if runs_tasks else QUICK_STOP_SECONDS,
         "after": _after(draft, host, component),
         "before": [],
         "reads": _reads(draft, component),
         "health": daemon_asked(draft, host, component),
     }
+
+
+def _starts_at_once(draft: Draft, component: str) -> bool:
+    """Whether a daemon can start beside the webserver: tasks of 3.x are begun only when that answers them, and workers come last anyway."""
+    return component != "worker" and (component != "scheduler" or draft.line < 3)
 
 
 def _run_as(draft: Draft, host: Host, component: str) -> tuple[str, str]:

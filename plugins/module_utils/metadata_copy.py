@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_marker import Marker
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_progress import Progress
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_target import Target
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import (
     KEPT_SCHEMA,
@@ -94,11 +95,13 @@ class Plan:
 class Copy:
     """One run of the copy."""
 
-    def __init__(self, source: Source, target: Target, marker: Marker, source_name: str) -> None:
+    def __init__(self, source: Source, target: Target, marker: Marker, source_name: str, progress: Progress | None = None) -> None:
         self._source = source
         self._target = target
         self._marker = marker
         self._source_name = source_name
+        self._progress = progress or Progress()
+        self._counts: dict[str, int] = {}
         self._watch = Stopwatch()
         self._lines: dict[tuple[str | None, str], Lines] = {}
         self._notes: list[str] = []
@@ -130,12 +133,17 @@ class Copy:
         target.make_marker(self._source_name)
         loadings = [loading for _table, loading in plan.tables]
         target.prepare(loadings, [loading for _table, loading in plan.kept])
+        self._counts = {table.name: self._source.count(table.name) for table, _loading in plan.tables + plan.kept}
+        rows = sum(self._counts.values())
         self._watch.lap("prepare")
+        self._progress.begin("load", rows)
         tables = [self._load(table, loading, None) for table, loading in plan.tables]
         kept = [self._load(table, loading, KEPT_SCHEMA) for table, loading in plan.kept]
         self._watch.lap("load")
+        self._progress.begin("indexes", rows)
         sequences = target.finish(loadings)
         self._watch.lap("indexes")
+        self._progress.begin("verify", rows)
         for copied, (_table, loading) in zip(tables, plan.tables):
             self._verify(copied, loading.columns, None)
         for copied, (_table, loading) in zip(kept, plan.kept):
@@ -165,6 +173,7 @@ class Copy:
             try:
                 for batch in self._source.batches(table, columns):
                     yield lines.encode(batch)
+                    self._progress.add(len(batch))
             except (RefusedValue, self._source.error) as error:
                 # The target's driver may turn whatever is raised while it reads into an error of its own.
                 refused.append(error)
@@ -186,8 +195,13 @@ class Copy:
 
     def _verify(self, copied: CopiedTable, types: dict[str, ColumnType], schema: str | None) -> None:
         lines = self._lines[(schema, copied.name)]
-        self._target.read(copied.name, types, lines.add, schema)
-        source = self._source.count(copied.name)
+
+        def add(written: list[bytes]) -> None:
+            lines.add(written)
+            self._progress.add(len(written))
+
+        self._target.read(copied.name, types, add, schema)
+        source = self._counts[copied.name]
         if not source == copied.rows == lines.digest.rows:
             raise MoveError(
                 f"The table {copied.name} has {source} rows in the source and {lines.digest.rows} in"

@@ -25,7 +25,7 @@ _MYSQL_LEVELS = 100
 _MYSQL_INTEGERS = range(-(1 << 63), 1 << 64)
 _SHORT = 500
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity|NaN', re.DOTALL)
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|-?Infinity|NaN', re.DOTALL)
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _SURROGATE = re.compile(r"(?<!\\)(?:\\\\)*\\u[dD][89a-fA-F]")
 _HALF = re.compile("[\ud800-\udfff]")

@@ -20,6 +20,7 @@ from ansible_collections.updraft.airflow.plugins.module_utils.metadata_losses im
     table_change,
 )
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_marker import Marker
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_progress import Progress
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_runs import count_unfinished
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_target import Target
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import (
@@ -155,8 +156,9 @@ class Fingerprints:
 class Upgrade:
     """The two phases around the migration."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, progress: Progress | None = None) -> None:
         self._target = target
+        self._progress = progress or Progress()
         self._marker = Marker(target)
         self._fingerprints = Fingerprints(target)
 
@@ -207,14 +209,15 @@ class Upgrade:
 
     def _record(self) -> dict[str, Any]:
         record: dict[str, Any] = {}
-        for table in self._target.tables():
-            if table in VERSION_TABLES:
-                continue
+        counts = {table: self._target.count(table) for table in self._target.tables() if table not in VERSION_TABLES}
+        self._progress.begin("record", sum(counts.values()))
+        for table, rows in counts.items():
             columns = [column.name for column in self._target.columns(table)]
             bound = self._fingerprints.bound(table) if table != "task_instance_history" else None
             stays = table_change(table).fate == "stays"
             digest = self._fingerprints.table(table, columns, bound) if stays else ""
-            record[table] = {"rows": self._target.count(table), "columns": columns, "bound": bound, "digest": digest}
+            record[table] = {"rows": rows, "columns": columns, "bound": bound, "digest": digest}
+            self._progress.add(rows)
         return record
 
     def verify(self) -> dict[str, Any]:
@@ -228,7 +231,7 @@ class Upgrade:
         revision = self._target.revision("alembic_version")
         if revision == marker["revision"]:
             raise MoveError(f"{self._target.place} is still at revision {revision}; run 'airflow db migrate' first.")
-        comparison = Comparison(self._target, self._fingerprints, marker["record"])
+        comparison = Comparison(self._target, self._fingerprints, marker["record"], self._progress)
         comparison.run()
         if comparison.failures:
             raise MoveError("Airflow's migration lost data: " + "; ".join(comparison.failures) + ".")
@@ -254,8 +257,9 @@ class Upgrade:
 class Comparison:
     """Every recorded table against what it is now."""
 
-    def __init__(self, target: Target, fingerprints: Fingerprints, record: dict[str, Any]) -> None:
+    def __init__(self, target: Target, fingerprints: Fingerprints, record: dict[str, Any], progress: Progress) -> None:
         self._target = target
+        self._progress = progress
         self._fingerprints = fingerprints
         self._record = record
         self._present = set(target.tables())
@@ -265,8 +269,11 @@ class Comparison:
 
     def run(self) -> None:
         """Compare all tables."""
-        for name, before in self._record["tables"].items():
+        tables = self._record["tables"]
+        self._progress.begin("compare", sum(before["rows"] for before in tables.values()))
+        for name, before in tables.items():
             self._compare(table_change(name), before)
+            self._progress.add(before["rows"])
         self._compare_xcoms()
         self._count_confs()
 

@@ -24,6 +24,7 @@ from ansible_collections.updraft.airflow.plugins.module_utils.metadata_json impo
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import ColumnType, RefusedValue
 
 NULL = "\\N"
+_NONE = type(None)
 # Longer values do not fit into one message of the server, whose limit is 1 GB; binary data is sent as two digits a byte.
 MAX_BYTES = 250_000_000
 
@@ -33,6 +34,7 @@ _UNESCAPES = {"0": "\0", **{value[1]: key for key, value in _ESCAPES.items()}}
 _ESCAPABLE = re.compile(r"[\\\b\f\n\r\t\v]")
 _ESCAPED = re.compile(r"\\(.)")
 _HEX32 = re.compile(r"[0-9a-f]{32}")
+_UUIDS = re.compile(r"(?:[0-9a-f]{32}(?:\n|$))+")
 _DAY_OR_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d:\d\d(?:\.\d{6})?)?", re.ASCII)
 _MOMENTS = re.compile(r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}(?:\n|$))+", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -63,7 +65,17 @@ def escape_all(text: str) -> str:
 
 def unescape(field: str) -> str:
     """The text of a field of a line."""
-    return _ESCAPED.sub(lambda match: _UNESCAPES.get(match.group(1), match.group(1)), field)
+    if "\\" not in field:
+        return field
+    # A field holds none of the characters that are escaped, so one of them can stand for the backslashes that were doubled.
+    text = field.replace("\\\\", "\b")
+    if "\\" in text:
+        for escaped, character in _UNESCAPES.items():
+            if escaped not in "\\b":
+                text = text.replace("\\" + escaped, character)
+        if "\\" in text:
+            return _ESCAPED.sub(lambda match: _UNESCAPES.get(match.group(1), match.group(1)), field)
+    return text.replace("\b", "\\")
 
 
 def format_float(value: float) -> str:
@@ -159,10 +171,14 @@ class IntegerEncoder(Encoder):
         return str(value)
 
     def many(self, values: Sequence[Any]) -> Sequence[str]:
-        """See Encoder."""
-        if set(map(type, values)) != {int} or min(values) < -self.limit or max(values) >= self.limit:
+        """See Encoder; types and range are checked in all values at once."""
+        types = set(map(type, values))
+        if types == {_NONE}:
+            return [NULL] * len(values)
+        present = values if _NONE not in types else [value for value in values if value is not None]
+        if types - {_NONE} != {int} or min(present) < -self.limit or max(present) >= self.limit:
             return super().many(values)
-        return list(map(str, values))
+        return list(map(str, values)) if present is values else [NULL if value is None else str(value) for value in values]
 
 
 class FloatEncoder(Encoder):
@@ -171,6 +187,12 @@ class FloatEncoder(Encoder):
     def one(self, value: Any) -> str:
         """See Encoder."""
         return format_float(self.number(value))
+
+    def many(self, values: Sequence[Any]) -> Sequence[str]:
+        """See Encoder; NULL is the most frequent value."""
+        if set(map(type, values)) == {_NONE}:
+            return [NULL] * len(values)
+        return super().many(values)
 
     def number(self, value: Any) -> float:
         """The value as a number."""
@@ -281,6 +303,8 @@ class TimestampEncoder(Encoder):
     def many(self, values: Sequence[Any]) -> Sequence[str]:
         """See Encoder; the form SQLAlchemy writes is checked in all values at once."""
         present = [value for value in values if value is not None]
+        if not present:
+            return [NULL] * len(values)
         try:
             if _MOMENTS.fullmatch("\n".join(present)) is None or not self._all_fit(present):
                 return super().many(values)
@@ -289,7 +313,8 @@ class TimestampEncoder(Encoder):
         except (TypeError, ValueError):
             return super().many(values)
         zone = self.zone
-        return [NULL if value is None else _shortened(value) + zone for value in values]
+        # All have six digits behind the point.
+        return [NULL if value is None else value.rstrip("0").rstrip(".") + zone for value in values]
 
     def _all_fit(self, moments: list[str]) -> bool:
         known = self.column.moments
@@ -334,6 +359,16 @@ class UuidEncoder(Encoder):
             raise RefusedValue(f"{_shown(value)} in a column of UUIDs")
         return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
+    def many(self, values: Sequence[Any]) -> Sequence[str]:
+        """See Encoder; the form SQLAlchemy writes is checked in all values at once."""
+        try:
+            together = "\n".join(values)
+        except TypeError:
+            return super().many(values)
+        if len(together) != 33 * len(values) - 1 or _UUIDS.fullmatch(together) is None:
+            return super().many(values)
+        return [f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}" for digits in values]
+
 
 class BytesEncoder(Encoder):
     """Binary data, byte for byte."""
@@ -376,6 +411,25 @@ class JsonEncoder(Encoder):
         """See Encoder."""
         return field if field == NULL else canonical_json(unescape(field))
 
+    def documents(self, values: Sequence[Any]) -> tuple[list[str], list[str]]:
+        """The fields of a batch of values, and beside them as they are digested; each document is read once."""
+        known: dict[str, tuple[str, str]] = {}
+        both = []
+        for value in values:
+            pair = (NULL, NULL) if value is None else known.get(value) if type(value) is str else None
+            if pair is None:
+                changed, text = self.changed, self.text(value)
+                pair = (escape(text), canonical_json(text, self.engine))
+                if self.changed == changed and text is value:
+                    known[text] = pair
+            both.append(pair)
+        return [field for field, _digested in both], [digested for _field, digested in both]
+
+    @property
+    def engine(self) -> str:
+        """The server that takes documents apart, none where it keeps their text."""
+        return ""
+
 
 class DocumentEncoder(JsonEncoder):
     """JSON documents that the server stores taken apart: PostgreSQL's jsonb and MySQL's json."""
@@ -383,8 +437,13 @@ class DocumentEncoder(JsonEncoder):
     def one(self, value: Any) -> str:
         """See Encoder."""
         text = self.text(value)
-        canonical_json(text, self.column.engine)
+        canonical_json(text, self.engine)
         return escape(text)
+
+    @property
+    def engine(self) -> str:
+        """See JsonEncoder."""
+        return self.column.engine
 
 
 _ENCODERS: dict[str, type[Encoder]] = {
@@ -437,8 +496,12 @@ class Digest:
 
 def encode(encoders: Sequence[Encoder], batch: Sequence[tuple[Any, ...]]) -> list[bytes]:
     """The lines of a batch; raises RefusedValue."""
-    columns = [encoder.many(values) for encoder, values in zip(encoders, zip(*batch))]
-    return [("\t".join(fields) + "\n").encode() for fields in zip(*columns)]
+    return _lines([encoder.many(values) for encoder, values in zip(encoders, zip(*batch))])
+
+
+def _lines(columns: Iterable[Sequence[str]]) -> list[bytes]:
+    """Lines of columns of fields; none of what ends a line is in a field."""
+    return ("\n".join(map("\t".join, zip(*columns))) + "\n").encode().splitlines(keepends=True)
 
 
 class Lines:
@@ -451,9 +514,18 @@ class Lines:
 
     def encode(self, batch: Sequence[tuple[Any, ...]]) -> list[bytes]:
         """The lines of a batch, which are digested too; raises RefusedValue."""
-        lines = encode(self.encoders, batch)
-        self.add(lines)
-        return lines
+        if not self._documents:
+            lines = encode(self.encoders, batch)
+            self.digest.add(lines)
+            return lines
+        columns: list[Sequence[str]] = []
+        digested: list[Sequence[str]] = []
+        for encoder, values in zip(self.encoders, zip(*batch)):
+            fields, canonical = encoder.documents(values) if isinstance(encoder, JsonEncoder) else (encoder.many(values),) * 2
+            columns.append(fields)
+            digested.append(canonical)
+        self.digest.add([line[:-1] for line in _lines(digested)])
+        return _lines(columns)
 
     def add(self, lines: Iterable[bytes]) -> None:
         """Digest lines, of either side."""

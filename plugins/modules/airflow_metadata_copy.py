@@ -17,6 +17,7 @@ description:
   - Across Airflow 2.11 to 3, the phases V(keep) and V(verify) stand around Airflow's own migration on the server. They keep what it drops
     and refuse any loss that is not documented.
   - The digest of a table is the same on every engine, unless a note tells what an engine could not hold as it was.
+  - While V(copy), V(keep) and V(verify) run, it is told how far they are and about how long they still take.
 notes:
   - Run Airflow's migration between V(keep) and V(verify) with C(PGTZ=UTC) in its environment. It turns a timestamp without a time zone
     into one with, and reads it in the zone of the session; where the database's zone is another than UTC, V(verify) notices the shift.
@@ -136,6 +137,12 @@ options:
   ssl_root_cert:
     description: File of the authorities that may have signed the server's certificate, for the modes that verify it.
     type: path
+  progress_file:
+    description:
+      - A file in which V(copy), V(keep) and V(verify) say how far they are. Only its owner can read it.
+      - The action of the same name gives one, and shows what is in it every few seconds with the time that remains.
+    type: path
+    version_added: 0.2.0
 """
 
 EXAMPLES = r"""
@@ -284,6 +291,7 @@ from ansible_collections.updraft.airflow.plugins.module_utils.metadata_copy impo
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_engines import NAMES, open_source, open_target
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_inspect import Inspection
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_marker import Marker
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_progress import Progress
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_runs import resume
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_state import (
     TargetState,
@@ -319,12 +327,12 @@ def run_inspect(module: AnsibleModule, target: Target | None = None) -> dict[str
     return {"changed": False, **result}
 
 
-def run_copy(module: AnsibleModule, target: Target) -> dict[str, Any]:
+def run_copy(module: AnsibleModule, target: Target, progress: Progress) -> dict[str, Any]:
     """Copy and verify."""
     require_fresh(TargetState(target))
     source = open_source(module.params["source"], module.params["source_server"])
     try:
-        result = Copy(source, target, Marker(target), module.params["source_name"]).run()
+        result = Copy(source, target, Marker(target), module.params["source_name"], progress).run()
     except source.error as error:
         raise MoveError(f"The copy was undone, run the phase inspect. {source.unreadable(error)}") from None
     finally:
@@ -335,17 +343,17 @@ def run_copy(module: AnsibleModule, target: Target) -> dict[str, Any]:
     return {"changed": True, "msg": msg, **result}
 
 
-def run_phase(module: AnsibleModule, target: Target) -> dict[str, Any]:
+def run_phase(module: AnsibleModule, target: Target, progress: Progress) -> dict[str, Any]:
     """Run a phase that looks at the target or changes it."""
     phase = module.params["phase"]
     if phase == "inspect":
         return run_inspect(module, target)
     if phase == "copy":
-        return run_copy(module, target)
+        return run_copy(module, target, progress)
     if phase == "keep":
-        return {"msg": "Kept aside what Airflow's migration drops, and recorded all tables.", **Upgrade(target).keep()}
+        return {"msg": "Kept aside what Airflow's migration drops, and recorded all tables.", **Upgrade(target, progress).keep()}
     if phase == "verify":
-        return {"msg": "All that must survive Airflow's migration is there.", **Upgrade(target).verify()}
+        return {"msg": "All that must survive Airflow's migration is there.", **Upgrade(target, progress).verify()}
     if phase == "resume":
         return {"msg": "Unfinished runs can go on.", **resume(target)}
     state = TargetState(target)
@@ -359,9 +367,10 @@ def run_phase(module: AnsibleModule, target: Target) -> dict[str, Any]:
 def run_on_target(module: AnsibleModule) -> dict[str, Any]:
     """Connect, run the phase, and leave the target alone again."""
     parameters = module.params
+    progress = Progress(parameters["progress_file"])
     target = open_target(parameters["engine"], {**parameters, "name": parameters["database"]})
     try:
-        return run_phase(module, target)
+        return run_phase(module, target, progress)
     except target.error as error:
         raise MoveError(f"The phase {parameters['phase']} failed in {target.place}: {target.failure(error)}.") from None
     finally:
@@ -406,6 +415,7 @@ def main() -> None:
                 "choices": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
             },
             "ssl_root_cert": {"type": "path"},
+            "progress_file": {"type": "path"},
         },
         required_if=[
             ("phase", "inspect", SOURCES, True),

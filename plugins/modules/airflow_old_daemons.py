@@ -104,6 +104,10 @@ abandoned:
   returned: success
   type: list
   elements: dict
+drained:
+  description: After how many seconds no task ran any more, and the daemons were ended.
+  returned: when daemons were stopped
+  type: float
 seconds:
   description: How long it took.
   returned: success
@@ -208,20 +212,24 @@ def stop(module: AnsibleModule) -> dict[str, Any]:
     stopper = Stopper(module.params)
     draining = module.params["state"] == "drained"
     changed = bool(stopper.daemons)
+    told = {}
     if module.check_mode:
         if draining:
             changed = any(daemon.process.state not in "Tt" for daemon in schedulers(stopper.daemons))
     elif stopper.daemons:
+        started = time.monotonic()
         frozen = stopper.drain()
         if draining:
             changed = frozen
         else:
+            told = {"drained": round(time.monotonic() - started, 1)}
             stopper.stop()
     stopped = [] if draining else [{"kind": each.kind, "pid": each.process.pid} for each in components(stopper.daemons)]
     return {
         "changed": changed,
         "stopped": stopped,
         "started": [],
+        **told,
         "waited_for": without_time(stopper.waited_for),
         "abandoned": without_time(stopper.abandoned),
     }

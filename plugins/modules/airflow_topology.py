@@ -113,7 +113,7 @@ plan:
       elements: dict
     daemons:
       description: Daemons of this host in the order they start, with C(name), C(unit), C(description), C(arguments), C(environment),
-        C(runs_tasks), C(stop_timeout), C(after), C(before) and C(health).
+        C(runs_tasks), C(sandbox), C(starts_at_once), C(stop_timeout), C(after), C(before) and C(health).
       type: list
       elements: dict
     cli_environment:

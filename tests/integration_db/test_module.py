@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_state import TargetState
+from installations.processes import until
 from metadata_mysql_server import MysqlServer
 from metadata_server import PASSWORD, SOURCE_NAME, USER, Airflow, Made, Server
 
@@ -149,3 +154,56 @@ def test_from_server_to_server(
 def test_a_source_is_one_of_two(runner: Runner) -> None:
     result = runner.run("inspect", interpreter="/usr/bin/python3")
     assert result["msg"] == "phase is inspect but any of the following are missing: source, source_server"
+
+
+# What a million rows would take, with a thousand.
+SLOW = """
+    CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.01); RETURN NEW; END';
+    CREATE TRIGGER slow BEFORE INSERT ON log FOR EACH ROW EXECUTE FUNCTION slow()
+"""
+FOLDERS = "updraft-copy.*"
+
+
+def temporary() -> list[Path]:
+    """What is left on the host."""
+    return [
+        *Path("/tmp").glob(FOLDERS),
+        *Path("~/.ansible_async").expanduser().glob("j*"),
+        *Path("~/.ansible/tmp").expanduser().glob("ansible-tmp-*"),
+    ]
+
+
+def test_a_long_copy_tells_how_far_it_is_and_leaves_nothing_on_the_host(
+    runner: Runner, made: Made, server: Server, sources: dict[int, Path]
+) -> None:
+    before = temporary()
+    quick = runner.run("copy", server.create(made.templates[2]), source=str(sources[2]), source_name=SOURCE_NAME)
+    database = server.create(made.templates[2])
+    server.query(SLOW, database)
+    result = runner.run("copy", database, source=str(sources[2]), source_name=SOURCE_NAME)
+    assert re.search(
+        rf"^\[localhost\] copied [\d,]+ of {result['rows']:,} rows \(\d+ %\), about \d+ (second|minute)s? left$",
+        runner.output,
+        re.MULTILINE,
+    )
+    assert (set(result), result["fingerprint"]) == (set(quick), quick["fingerprint"])
+    assert temporary() == before
+    assert PASSWORD not in runner.output
+
+
+def test_a_copy_that_is_killed_is_told_and_leaves_nothing(runner: Runner, made: Made, server: Server, sources: dict[int, Path]) -> None:
+    before = temporary()
+    database = server.create(made.templates[2])
+    server.query(SLOW, database)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(runner.run, "copy", database, source=str(sources[2]), source_name=SOURCE_NAME)
+        until("the copy does not load", lambda: any('"load"' in path.read_text() for path in Path("/tmp").glob(f"{FOLDERS}/progress")))
+        (told,) = Path("/tmp").glob(f"{FOLDERS}/progress")
+        os.kill(json.loads(told.read_text())["pid"], signal.SIGKILL)
+        result = running.result()
+    assert (result["failed"], result["msg"]) == (True, "The phase copy ended without a result: it was killed")
+    assert temporary() == before
+    with server.target(database) as target:
+        target.run("SELECT pg_advisory_xact_lock(7265221340)")
+        target.rollback()
+        assert TargetState(target).name == "fresh"

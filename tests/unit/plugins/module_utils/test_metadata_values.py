@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from ansible_collections.updraft.airflow.plugins.module_utils.metadata_json impo
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import ColumnType, RefusedValue
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_values import (
     Digest,
+    JsonEncoder,
     Lines,
+    encode,
     encoder_of,
     escape,
     format_float,
@@ -75,6 +78,8 @@ def test_a_value_alone_and_in_a_batch(kind: ColumnType, value: Any, field: str) 
         (ColumnType("timestamptz"), "20230228", "in a column of timestamps"),
         (ColumnType("timestamptz"), 1700000000, "in a column of timestamps"),
         (ColumnType("uuid"), "0123", "in a column of UUIDs"),
+        (ColumnType("uuid"), f"{'0' * 32}\n", "in a column of UUIDs"),
+        (ColumnType("uuid"), f"{'0' * 32}\n{'1' * 32}", "in a column of UUIDs"),
         (ColumnType("bytes"), "text", "in a column of binary data"),
         (ColumnType("json"), "{", "text that is not JSON"),
         (ColumnType("json"), "[" * 100_000, "nested too deeply"),
@@ -124,6 +129,38 @@ def test_escaping_is_undone() -> None:
     assert unescape(escape(SPECIAL)) == SPECIAL
     assert "\t" not in escape(SPECIAL)
     assert "\n" not in escape(SPECIAL)
+
+
+def test_escaping_is_undone_whatever_stands_beside_a_backslash() -> None:
+    texts = ["".join(parts) for parts in itertools.product(["\\", "n", "t", "b", "0", "\n", "\b", "\0", "x"], repeat=4)]
+    assert [unescape(escape(text, "MySQL")) for text in texts] == texts
+
+
+def test_a_batch_of_numbers_without_any_is_nulls() -> None:
+    for kind in ("integer", "float", "timestamptz", "uuid", "text", "bytes", "json", "boolean"):
+        assert list(encoder_of(ColumnType(kind)).many([None, None])) == ["\\N", "\\N"]
+
+
+def test_documents_are_read_once_and_digested_as_the_servers_are() -> None:
+    values = ['{"b": "\t\\\\", "a": [1.50]}'.replace("\t", "\\t"), None, '{"b": 1}', '{"b": 1}', 7, 7.0, "[NaN]", "[NaN]"]
+    for kind in ("json", "jsonb"):
+        encoder = encoder_of(ColumnType(kind))
+        assert isinstance(encoder, JsonEncoder)
+        fields, digested = encoder.documents(values)
+        assert fields == list(encoder_of(ColumnType(kind)).many(values))
+        assert digested == [encoder.canonical(field) for field in fields]
+        assert encoder.changed == 2
+
+
+def test_lines_with_documents_are_those_without_a_digest() -> None:
+    columns = [ColumnType("integer"), ColumnType("json"), ColumnType("text"), ColumnType("jsonb")]
+    rows = [(1, '{"b":"\\n","a":1}', SPECIAL, "[1]"), (2, None, None, None), (3, "null", "", '"\\u00e4"')]
+    lines = Lines([encoder_of(column) for column in columns])
+    sent = lines.encode(rows)
+    assert sent == encode([encoder_of(column) for column in columns], rows)
+    received = Lines([encoder_of(column) for column in columns])
+    received.add(sent)
+    assert (lines.digest.rows, lines.digest.hexdigest()) == (received.digest.rows, received.digest.hexdigest())
 
 
 def test_a_batch_of_special_text_stays_apart() -> None:

@@ -184,6 +184,15 @@ def test_a_worker_stops_when_its_tasks_have_ended() -> None:
     assert {"airflow-webserver.service", "postgresql.service", "redis-server.service"} <= set(worker["after"])
 
 
+@pytest.mark.parametrize(("version", "at_once"), [("2.11.2", True), ("3.3.2", False)])
+def test_tasks_of_3_begin_when_the_webserver_answers_and_workers_come_last(version: str, at_once: bool) -> None:
+    daemons = plan(celery(airflow_version=version))["daemons"]
+    together = {entry["component"]: entry["starts_at_once"] for entry in daemons}
+    assert together["scheduler"] is at_once
+    assert together["worker"] is False
+    assert together["webserver"] is together["triggerer"] is True
+
+
 def test_a_scheduler_that_sends_tasks_away_runs_none() -> None:
     scheduler = daemon(plan(celery()), "scheduler")
     assert scheduler["runs_tasks"] is False
