@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import posixpath
 from collections.abc import Iterator
 
 from ._topology_model import Draft, listed
@@ -23,12 +24,12 @@ def task_permissions_are_known(draft: Draft) -> Iterator[str]:
 
 
 def writable_paths_are_absolute(draft: Draft) -> Iterator[str]:
-    """systemd refuses a unit with another path, and would start it with less than was meant if it only warned."""
+    """systemd passes over any other path with a warning in its journal."""
     for host in draft.used_hosts:
         for variable in ("airflow_writable_paths", "airflow_task_writable_paths"):
             for path in draft.variable(host, variable) or []:
-                if not path.startswith("/") or "\n" in path:
-                    yield f"{variable} of {host} has {path!r}: write an absolute path."
+                if not path.startswith("/") or "\n" in path or posixpath.normpath(path) != path.rstrip("/"):
+                    yield f"{variable} of {host} has {path!r}: write an absolute path without '.' and '..' in it."
 
 
 def narrow_tasks_are_in_a_sandbox(draft: Draft) -> Iterator[str]:
@@ -48,4 +49,16 @@ def narrow_tasks_are_in_a_sandbox(draft: Draft) -> Iterator[str]:
             )
 
 
+def tasks_get_a_sandbox(draft: Draft) -> Iterator[str]:
+    """Notes: what was made by hand has none, and a task that needs what it keeps away fails when it runs, which may be a week later."""
+    on = draft.adopted_on
+    if not draft.taking_over or on is None or not draft.variable(on, "airflow_sandbox") or task_permissions(draft, draft.hosts[on]):
+        return
+    yield (
+        "Tasks run in a sandbox from now on: sudo, setuid programs, devices such as graphics processors, and sandboxes of their own "
+        "(browsers) are kept from them. Set airflow_task_permissions where they need these."
+    )
+
+
+NOTES = (tasks_get_a_sandbox,)
 RULES = (task_permissions_are_known, writable_paths_are_absolute, narrow_tasks_are_in_a_sandbox)

@@ -10,7 +10,7 @@ run tasks, whose work is not known here: these are kept from changing the system
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ._topology_dags import bundle_storage
 from ._topology_model import Draft, Host
@@ -20,21 +20,24 @@ from ._topology_stages import setting
 TASK_PERMISSIONS = ("devices", "namespaces", "sudo")
 """What tasks may be allowed beyond what they usually need."""
 
-WRITTEN_FILES = (
+WRITTEN = (
     ("core", "simple_auth_manager_passwords_file"),
+    ("dag_processor", "dag_bundle_storage_path"),
+    ("logging", "dag_processor_child_process_log_directory"),
     ("logging", "dag_processor_manager_log_location"),
+    ("scheduler", "child_process_log_directory"),
     ("webserver", "access_logfile"),
     ("webserver", "error_logfile"),
 )
-WRITTEN_FOLDERS = (
-    ("dag_processor", "dag_bundle_storage_path"),
-    ("logging", "dag_processor_child_process_log_directory"),
-    ("scheduler", "child_process_log_directory"),
-)
 """Options that name what Airflow writes, outside of the folder of task logs if somebody says so."""
 
+_TEMPORARY = ("/tmp", "/var/tmp")
+_OF_THE_SYSTEM = ("/usr", "/boot", "/efi", "/etc")
+"""What `ProtectSystem=full` makes read-only."""
+
 _DEVICES = ("PrivateDevices=yes", "DevicePolicy=closed", "ProtectClock=yes")
-_NAMESPACES = ("RestrictNamespaces=yes",)
+# Whoever makes namespaces wants to mount a /proc in them, which the kernel refuses where parts of the present one are covered.
+_NAMESPACES = ("RestrictNamespaces=yes", "ProtectKernelLogs=yes", "ProtectKernelTunables=yes")
 # With a user of its own a unit gets NoNewPrivileges from most of these, so that they go together with it.
 _EVERYWHERE = (
     "NoNewPrivileges=yes",
@@ -44,13 +47,10 @@ _EVERYWHERE = (
     "PrivateMounts=yes",
     "ProtectControlGroups=yes",
     "ProtectHostname=yes",
-    "ProtectKernelLogs=yes",
     "ProtectKernelModules=yes",
-    "ProtectKernelTunables=yes",
     # glibc asks the kernel over netlink which addresses the host has.
     "RestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK AF_UNIX",
     "RestrictRealtime=yes",
-    "RestrictSUIDSGID=yes",
     "SystemCallArchitectures=native",
     # A call that is not allowed fails, where the default would end the process without a word.
     "SystemCallErrorNumber=EPERM",
@@ -58,10 +58,11 @@ _EVERYWHERE = (
 )
 # Not ProtectHome=yes: an interpreter, DAGs and credentials for other services may be in a home.
 _WITHOUT_TASKS = (
-    "PrivateTmp=yes",
     "ProtectHome=read-only",
     "ProtectProc=invisible",
     "ProtectSystem=strict",
+    # Tasks may copy trees with folders that hand down their group.
+    "RestrictSUIDSGID=yes",
     "SystemCallFilter=~@privileged @resources",
 )
 # Code of DAGs may bring a compiler of its own, such as numba's.
@@ -79,10 +80,13 @@ def sandbox(draft: Draft, host: Host, component: str, runs_tasks: bool) -> list[
         return []
     if runs_tasks:
         return list(_around_tasks(draft, host))
+    written = _written(draft, host, parses_dags(draft, component))
     found = [*_EVERYWHERE, *_DEVICES, *_NAMESPACES, *_WITHOUT_TASKS]
+    if not any(_is_below(path, _TEMPORARY) for path in {*written, *_looked_at(draft)}):
+        found.append("PrivateTmp=yes")
     if not parses_dags(draft, component):
         found += _WITHOUT_DAGS
-    return [*found, *_writable(_written_by_daemons(draft, host, component))]
+    return [*found, *_writable(written)]
 
 
 def task_permissions(draft: Draft, host: Host) -> set[str]:
@@ -103,20 +107,22 @@ def _around_tasks(draft: Draft, host: Host) -> Iterator[str]:
         yield "SystemCallFilter=@mount"
     else:
         yield from _NAMESPACES
-    narrow = host.variables["airflow_task_writable_paths"]
+    written, narrow = _written(draft, host, runs_code=True), host.variables["airflow_task_writable_paths"]
     if narrow is None:
         yield "ProtectSystem=full"
+        yield from _writable({path for path in written if _is_below(path, _OF_THE_SYSTEM)})
     else:
         yield "ProtectSystem=strict"
-        yield from _writable({*_written_by_airflow(draft), *narrow, "/tmp", "/var/tmp"})
+        yield from _writable({*written, *narrow, *_TEMPORARY})
 
 
-def _written_by_daemons(draft: Draft, host: Host, component: str) -> set[str]:
+def _written(draft: Draft, host: Host, runs_code: bool) -> set[str]:
+    """What a daemon writes to, whatever its tasks do."""
     found = {*_written_by_airflow(draft), *host.variables["airflow_writable_paths"]}
-    if parses_dags(draft, component) and not draft.values["airflow_dags"]:
+    if runs_code and not draft.values["airflow_dags"]:
         # What Python compiles of modules beside the DAGs is kept there, or is compiled anew by every process that parses one.
         found.add(folders(draft)["dags"])
-    return found
+    return {path for path in found if path.startswith("/")}
 
 
 def _written_by_airflow(draft: Draft) -> Iterator[str]:
@@ -127,17 +133,30 @@ def _written_by_airflow(draft: Draft) -> Iterator[str]:
     storage = bundle_storage(draft)
     if storage:
         yield from (storage, f"{storage}-worker")
-    for section, option in WRITTEN_FOLDERS:
-        yield setting(draft.settings, section, option, "")
-    for section, option in WRITTEN_FILES:
-        yield posixpath.dirname(setting(draft.settings, section, option, ""))
+    for section, option in WRITTEN:
+        place = setting(draft.settings, section, option, "")
+        for home in ("{AIRFLOW_HOME}", "${AIRFLOW_HOME}", "$AIRFLOW_HOME"):
+            place = place.replace(home, draft.home)
+        # The folder of a file; and a folder that is not there yet Airflow makes in another one.
+        yield posixpath.dirname(place.rstrip("/"))
 
 
-def _writable(paths: set[str]) -> Iterator[str]:
+def _looked_at(draft: Draft) -> Iterator[str]:
+    """What a daemon has to see where others see it."""
+    yield from (folders(draft)["dags"], folders(draft)["plugins"])
+    if setting(draft.settings, "core", "security", "") == "kerberos":
+        yield setting(draft.settings, "kerberos", "ccache", _TEMPORARY[0])
+
+
+def _is_below(path: str, tops: tuple[str, ...]) -> bool:
+    return any(path == top or path.startswith(f"{top}/") for top in tops)
+
+
+def _writable(paths: Iterable[str]) -> Iterator[str]:
     """The folders among them, outermost only; one that is not there is passed over, as systemd's hyphen says."""
-    found = sorted(path for path in paths if path.startswith("/"))
-    outer = [path for path in found if not any(path.startswith(f"{other}/") for other in found)]
-    yield from (f'ReadWritePaths="-{_escaped(path)}"' for path in outer)
+    found = sorted(path.rstrip("/") for path in paths)
+    outer = [path for path in found if path and not any(path.startswith(f"{other}/") for other in found if other)]
+    yield from (f'ReadWritePaths="-{_escaped(path)}"' for path in dict.fromkeys(outer))
 
 
 def _escaped(path: str) -> str:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the updraft.airflow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Notes every command line that is seen on a host, each once, until it is stopped."""
+"""Notes every command line that is seen on a host, each once, until it is stopped. What runs for less than a look may be missed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-SECONDS_BETWEEN_LOOKS = 0.05
+SECONDS_BETWEEN_LOOKS = 0.02
 
 
 def command_lines() -> set[str]:

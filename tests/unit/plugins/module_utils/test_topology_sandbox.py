@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.updraft.airflow.plugins.module_utils.topology import Inputs
-from topology_inventory import findings, inventory, plan, server, single
+from topology_inventory import OLD_HOME, adopted, findings, info, inventory, plan, server, single
 
 STRICT = "ProtectSystem=strict"
 WITH_CELERY = "webserver scheduler worker metadata_db broker"
@@ -61,11 +61,43 @@ def test_daemons_write_logs_and_what_the_user_names() -> None:
     assert writable(found["scheduler"]) == []
 
 
+def test_tasks_write_to_airflows_own_folders_below_those_of_the_system() -> None:
+    found = sandboxes(server(airflow_home="/usr/local/airflow", airflow_writable_paths=["/etc/lists", "/srv"]))
+    assert writable(found["scheduler"]) == ["/etc/lists", "/usr/local/airflow/dags", "/usr/local/airflow/logs"]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"airflow_writable_paths": ["/tmp"]},
+        {"airflow_config": {"core": {"dags_folder": "/tmp/dags"}}},
+        {"airflow_config": {"logging": {"base_log_folder": "/var/tmp/logs"}}},
+        {"airflow_config": {"core": {"security": "kerberos"}}},
+    ],
+)
+def test_temporary_files_are_shared_where_something_is_there_that_others_use(variables: dict[str, Any]) -> None:
+    assert "PrivateTmp=yes" in sandboxes(server())["triggerer"]
+    assert "PrivateTmp=yes" not in sandboxes(server(**variables))["triggerer"]
+
+
+def test_a_take_over_tells_of_the_sandbox() -> None:
+    said = "Tasks run in a sandbox from now on"
+    found = info(adopted=adopted(), metadata={"size_mb": 1})
+
+    def notes(**variables: Any) -> list[str]:
+        told = plan(single("metadata_db", found=found, airflow_adopt_home=OLD_HOME, **variables))["notes"]
+        return [note for note in told if note.startswith(said)]
+
+    assert len(notes()) == 1
+    assert notes(airflow_task_permissions=["sudo"]) == notes(airflow_sandbox=False) == []
+
+
 def test_daemons_write_where_airflows_options_say() -> None:
     options = {"logging": {"base_log_folder": "/var/log/airflow"}, "core": {"dags_folder": "/srv/dags"}}
     options["webserver"] = {"access_logfile": "/var/log/web/access.log", "error_logfile": "-"}
+    options["scheduler"] = {"child_process_log_directory": "{AIRFLOW_HOME}/parsing/logs"}
     found = sandboxes(server(airflow_version="2.11.2", airflow_config=options))
-    assert writable(found["webserver"]) == ["/opt/airflow/logs", "/var/log/airflow", "/var/log/web"]
+    assert writable(found["webserver"]) == ["/opt/airflow/logs", "/opt/airflow/parsing", "/var/log/airflow", "/var/log/web"]
     assert "/srv/dags" in writable(found["triggerer"])
 
 
@@ -83,7 +115,7 @@ def test_managed_dags_are_not_written() -> None:
 def test_tasks_may_be_kept_to_some_folders() -> None:
     lines = sandboxes(server(airflow_task_writable_paths=["/data"]))["scheduler"]
     assert STRICT in lines and "ProtectSystem=full" not in lines
-    assert writable(lines) == ["/data", "/opt/airflow/logs", "/tmp", "/var/tmp"]
+    assert writable(lines) == ["/data", "/opt/airflow/dags", "/opt/airflow/logs", "/tmp", "/var/tmp"]
 
 
 def test_tasks_may_use_devices() -> None:
@@ -93,7 +125,8 @@ def test_tasks_may_use_devices() -> None:
 
 def test_tasks_may_make_sandboxes_of_their_own() -> None:
     lines = sandboxes(server(airflow_task_permissions=["namespaces"]))["scheduler"]
-    assert "RestrictNamespaces=yes" not in lines and "SystemCallFilter=@mount" in lines and "PrivateDevices=yes" in lines
+    assert not {"RestrictNamespaces=yes", "ProtectKernelTunables=yes", "ProtectKernelLogs=yes"} & set(lines)
+    assert "SystemCallFilter=@mount" in lines and "PrivateDevices=yes" in lines
 
 
 @pytest.mark.parametrize(
@@ -115,8 +148,14 @@ def test_without_a_sandbox_there_is_none() -> None:
             {"airflow_task_permissions": ["device"]},
             "airflow_task_permissions of h1 has 'device': use devices, namespaces, sudo. Did you mean devices?",
         ),
-        ({"airflow_writable_paths": ["cache"]}, "airflow_writable_paths of h1 has 'cache': write an absolute path."),
-        ({"airflow_task_writable_paths": ["/a\n/b"]}, "airflow_task_writable_paths of h1 has '/a\\n/b': write an absolute path."),
+        (
+            {"airflow_writable_paths": ["cache"]},
+            "airflow_writable_paths of h1 has 'cache': write an absolute path without '.' and '..' in it.",
+        ),
+        (
+            {"airflow_task_writable_paths": ["/srv/../data"]},
+            "airflow_task_writable_paths of h1 has '/srv/../data': write an absolute path without '.' and '..' in it.",
+        ),
         (
             {"airflow_task_writable_paths": ["/data"], "airflow_sandbox": False},
             "airflow_task_writable_paths of h1 is set, and airflow_sandbox is false, without which nothing is kept from tasks: remove one.",
