@@ -120,9 +120,24 @@ def _worker(draft: Draft, instance: str, options: Mapping[str, Any], share: int,
         queues=tuple(str(queue) for queue in queues) if isinstance(queues, (list, tuple)) and queues else (default_queue(draft),),
         concurrency=int(str(number)) if str(number).isdigit() else share,
         # One word, as systemd takes arguments apart at blanks.
-        autoscale=",".join(part.strip() for part in str(options.get("autoscale") or "").split(",")),
+        autoscale=",".join(part.strip() for part in str(options.get("autoscale") or _autoscale_of_all(draft)).split(",")),
         serves_logs=serves_logs,
     )
+
+
+def _autoscale_of_all(draft: Draft) -> str:
+    """Airflow's own option, which it takes for every worker that is started without the argument."""
+    return setting(draft.config, "celery", "worker_autoscale", "")
+
+
+def autoscale_place(draft: Draft, host: str, worker: Worker) -> tuple[str, str]:
+    """Where somebody says that a worker scales itself, and the variable that sets a fixed size in its place."""
+    if worker.instance:
+        entry = draft.variable(host, "airflow_worker_instances")[worker.instance]
+        said, prefix = entry.get("autoscale"), f"airflow_worker_instances.{worker.instance}."
+    else:
+        said, prefix = draft.variable(host, "airflow_worker_autoscale"), "airflow_worker_"
+    return (f"{prefix}autoscale of {host}" if said else "[celery] worker_autoscale in airflow_config"), f"{prefix}concurrency"
 
 
 def _host_slots(draft: Draft, name: str) -> int:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ._topology_broker import present_node
-from ._topology_celery import CLUSTER_SIZE, INSTANCE_OPTIONS, default_queue, group_address, node_name, worker_user
+from ._topology_celery import CLUSTER_SIZE, INSTANCE_OPTIONS, autoscale_place, default_queue, group_address, node_name, worker_user
 from ._topology_daemons import service_user
 from ._topology_model import Draft, counted, listed
 from ._topology_sentinel import REPLICATION_USER, SENTINEL_USER, servers_keep_their_place
@@ -170,10 +170,10 @@ def cluster_workers_have_a_fixed_size(draft: Draft) -> Iterator[str]:
     for host, workers in draft.workers.items():
         for worker in workers:
             if worker.autoscale:
-                place = f"airflow_worker_instances.{worker.instance}." if worker.instance else "airflow_worker_"
+                place, fixed = autoscale_place(draft, host, worker)
                 yield (
-                    f"{place}autoscale of {host} is {worker.autoscale}, and on the quorum queues of a cluster a worker cannot take more "
-                    f"tasks at once than at its start: set {place}concurrency in its place."
+                    f"{place} is {worker.autoscale}, and on the quorum queues of a cluster a worker cannot take more "
+                    f"tasks at once than at its start: set {fixed} in its place."
                 )
 
 
@@ -312,8 +312,8 @@ def autoscale_is_a_range(draft: Draft) -> Iterator[str]:
         for worker in workers:
             found = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*", worker.autoscale)
             if worker.autoscale and (found is None or not int(found[1]) >= int(found[2]) >= 1):
-                variable = f"airflow_worker_instances.{worker.instance}.autoscale" if worker.instance else "airflow_worker_autoscale"
-                yield f"{variable} of {host} is {worker.autoscale!r}: write the most and the fewest tasks at once, as in 16,4."
+                place, _fixed = autoscale_place(draft, host, worker)
+                yield f"{place} is {worker.autoscale!r}: write the most and the fewest tasks at once, as in 16,4."
 
 
 def worker_user_is_safe(draft: Draft) -> Iterator[str]:
@@ -395,10 +395,10 @@ def scaling_workers_may_lose_a_task(draft: Draft) -> Iterator[str]:
         for worker in workers:
             most, _comma, fewest = worker.autoscale.partition(",")
             if most != fewest:
-                place = f"airflow_worker_instances.{worker.instance}." if worker.instance else "airflow_worker_"
+                place, fixed = autoscale_place(draft, host, worker)
                 yield (
-                    f"{place}autoscale of {host} is {worker.autoscale}: when the worker gets smaller, Celery now and then ends a process "
-                    f"that was just given a task, which fails unless it has retries; {place}concurrency sets a fixed size in its place."
+                    f"{place} is {worker.autoscale}: when the worker gets smaller, Celery now and then ends a process "
+                    f"that was just given a task, which fails unless it has retries; {fixed} sets a fixed size in its place."
                 )
 
 

@@ -297,16 +297,21 @@ def test_a_broker_without_a_password_is_worth_a_warning() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "place"),
+    ("values", "place", "prefix"),
     [
-        ({"airflow_worker_autoscale": "6, 2"}, "airflow_worker_"),
-        ({"airflow_worker_instances": {"big": {"queues": ["big"], "autoscale": "6,2"}}}, "airflow_worker_instances.big."),
+        ({"airflow_worker_autoscale": "6, 2"}, "airflow_worker_autoscale of h1", "airflow_worker_"),
+        (
+            {"airflow_worker_instances": {"big": {"queues": ["big"], "autoscale": "6,2"}}},
+            "airflow_worker_instances.big.autoscale of h1",
+            "airflow_worker_instances.big.",
+        ),
+        ({"airflow_config": {"celery": {"worker_autoscale": "6,2"}}}, "[celery] worker_autoscale in airflow_config", "airflow_worker_"),
     ],
 )
-def test_a_worker_that_scales_is_worth_a_warning(values: dict[str, Any], place: str) -> None:
+def test_a_worker_that_scales_is_worth_a_warning(values: dict[str, Any], place: str, prefix: str) -> None:
     assert compiled(celery(**values)).draft.warnings == [
-        f"{place}autoscale of h1 is 6,2: when the worker gets smaller, Celery now and then ends a process that was just given a task, "
-        f"which fails unless it has retries; {place}concurrency sets a fixed size in its place."
+        f"{place} is 6,2: when the worker gets smaller, Celery now and then ends a process that was just given a task, "
+        f"which fails unless it has retries; {prefix}concurrency sets a fixed size in its place."
     ]
 
 
