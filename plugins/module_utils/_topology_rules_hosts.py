@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 
 from . import _topology_versions as versions
 from ._topology_database import CLUSTER_ENGINE, SMALLEST_CLUSTER
-from ._topology_model import DAEMONS, SERVICES, Draft, counted, listed
+from ._topology_model import COMPONENTS, DAEMONS, SERVICES, Draft, counted, listed
 from ._topology_sizing import NAMED_SIZES
 from ._topology_urls import LOOPBACK
+from ._topology_variables import CLOSE_ENOUGH
 
 NOT_YET = {
     "monitoring": "Monitoring is",
@@ -50,10 +52,29 @@ def groups_are_inside(draft: Draft) -> Iterator[str]:
             yield f"{draft.group(component)} has hosts that are not in {parent} ({listed(outside)}): make it a child of {parent}."
 
 
+def groups_are_spelled(draft: Draft) -> Iterator[str]:
+    """A name nearly like that of a component's group is a typing error, unless its hosts are in that group too, as a child's are."""
+    for name, component in _misspelt(draft).items():
+        yield f"{name} is not a group of this collection: {draft.group(component)} is; rename it."
+
+
+def _misspelt(draft: Draft) -> dict[str, str]:
+    components = {draft.group(component): component for component in COMPONENTS}
+    found = {}
+    for name, hosts in draft.inputs.groups.items():
+        if not name.startswith("airflow_") or name in components:
+            continue
+        near = difflib.get_close_matches(name, components, n=1, cutoff=CLOSE_ENOUGH)
+        if near and set(hosts) & set(draft.hosts) - set(draft.inputs.groups.get(near[0], ())):
+            found[name] = components[near[0]]
+    return found
+
+
 def groups_have_hosts(draft: Draft) -> Iterator[str]:
     """Without these two there is nothing to run."""
+    meant = _misspelt(draft).values()
     for component in ("webserver", "scheduler"):
-        if not draft.groups[component]:
+        if not draft.groups[component] and component not in meant:
             yield f"Group {draft.group(component)} has no host: put one into it."
 
 
@@ -165,6 +186,7 @@ def hosts_have_a_part(draft: Draft) -> Iterator[str]:
 RULES = (
     hosts_are_read,
     groups_are_inside,
+    groups_are_spelled,
     groups_have_hosts,
     components_are_supported,
     schedulers_lock_rows,

@@ -25,8 +25,12 @@ def version_is_supported(draft: Draft) -> Iterator[str]:
     version = versions.parse_version(wanted or draft.version)
     if version is None:
         yield f"airflow_version is {wanted!r}, which is not a release: write it in full, as in {versions.DEFAULT_VERSION}."
-    elif version < versions.OLDEST or version[0] > 3:
+    elif not _is_supported(version):
         yield f"airflow_version {draft.version} is not supported: use 2.10 to 2.11 or 3.x (2.11.2 and 3.3.2 are tested)."
+
+
+def _is_supported(version: versions.Version) -> bool:
+    return version >= versions.OLDEST and version[0] in versions.TESTED
 
 
 def version_is_tested(draft: Draft) -> Iterator[str]:
@@ -41,7 +45,7 @@ def version_is_tested(draft: Draft) -> Iterator[str]:
 def no_downgrade(draft: Draft) -> Iterator[str]:
     """An older Airflow does not know the newer schema."""
     running, wanted = versions.parse_version(source_version(draft) or ""), versions.parse_version(draft.version)
-    if running and wanted and wanted < running:
+    if running and wanted and _is_supported(wanted) and wanted < running:
         yield (
             f"airflow_version {draft.version} is older than the running {source_version(draft)}, and Airflow cannot go back: set "
             f"airflow_version to {source_version(draft)} or newer, or restore a backup."
@@ -50,8 +54,10 @@ def no_downgrade(draft: Draft) -> Iterator[str]:
 
 def schema_stays(draft: Draft) -> Iterator[str]:
     """Another schema needs a migration, which only a move brings along."""
-    running = source_version(draft)
-    if not running or moves(draft) or versions.parse_version(running) is None:
+    running, wanted = source_version(draft), versions.parse_version(draft.version)
+    there = versions.parse_version(running or "")
+    # What is older or unknown has a sentence of its own.
+    if moves(draft) or there is None or wanted is None or not _is_supported(wanted) or wanted < there:
         return
     before, after = versions.schema_head(running), versions.schema_head(draft.version)
     if before != after or before is None:

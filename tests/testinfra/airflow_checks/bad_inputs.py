@@ -45,11 +45,11 @@ class BadInput:
         return words
 
     def inventory(self, host: str) -> dict[str, Any]:
-        """Further hosts, each another name of the same machine."""
+        """Further hosts, each another name of the same machine, unless it has an `ansible_host` of its own."""
         found: dict[str, Any] = {}
         for name, described in self.hosts.items():
-            variables = {key: value for key, value in described.items() if key not in ("groups", "parent")}
-            variables |= {"ansible_connection": "community.docker.docker", "ansible_host": host}
+            variables = {"ansible_connection": "community.docker.docker", "ansible_host": host}
+            variables |= {key: value for key, value in described.items() if key not in ("groups", "parent")}
             children = found.setdefault(described.get("parent", "airflow"), {"children": {}})["children"]
             for group in described["groups"]:
                 children.setdefault(group, {"hosts": {}})["hosts"][name] = variables

@@ -11,11 +11,28 @@ from pathlib import Path
 
 import pytest
 from airflow_checks import bad_inputs
+from scenario_hosts import ScenarioHost, installed
 
-FEWEST = 40
+FEWEST = 100
 MOST_OF_A_RULE = 3
 MODULE_UTILS = Path(__file__).resolve().parents[3] / "plugins" / "module_utils"
 TABLE = bad_inputs.table()
+
+
+@pytest.fixture(scope="module")
+def celery_host() -> ScenarioHost:
+    """The host that the table is run on, as the compiler itself leaves it."""
+    return installed("celery_redis")
+
+
+def test_a_host_without_a_mistake_has_nothing_told(celery_host: ScenarioHost) -> None:
+    assert celery_host.told(bad_inputs.BadInput("t", 1, "rule", "Nothing.")) == []
+
+
+@pytest.mark.parametrize("entry", TABLE, ids=lambda entry: entry.name)
+def test_the_compiler_tells_just_this(entry: bad_inputs.BadInput, celery_host: ScenarioHost) -> None:
+    told = celery_host.told(entry)
+    assert entry.is_told(celery_host.name, told), told
 
 
 def test_there_are_enough_and_not_the_same_over_and_over() -> None:

@@ -56,6 +56,14 @@ HOST_CASES = {
         inventory({"h1": "webserver"}, airflow_scheduler_group="blue_scheduler"),
         "Group blue_scheduler has no host: put one into it.",
     ),
+    "a group with a slip in its name": (
+        inventory({"h1": "webserver shceduler"}),
+        "airflow_shceduler is not a group of this collection: airflow_scheduler is; rename it.",
+    ),
+    "a group too many": (
+        inventory({"h1": ALL, "h2": "workers"}),
+        "airflow_workers is not a group of this collection: airflow_worker is; rename it.",
+    ),
     "monitoring": (
         inventory({"h1": f"{ALL} monitoring"}),
         "Monitoring is not supported by this release: remove the hosts of group airflow_monitoring.",
@@ -159,6 +167,19 @@ VERSION_CASES = {
     "half a version": (
         server(airflow_version="3.3"),
         "airflow_version is '3.3', which is not a release: write it in full, as in 3.3.2.",
+    ),
+    "an old version of what runs": (
+        running(installation("3.3.2"), airflow_version="2.9.3"),
+        "airflow_version 2.9.3 is not supported: use 2.10 to 2.11 or 3.x (2.11.2 and 3.3.2 are tested).",
+    ),
+    "a version of another time": (
+        running(installation("3.3.2"), airflow_version="4.0.0"),
+        "airflow_version 4.0.0 is not supported: use 2.10 to 2.11 or 3.x (2.11.2 and 3.3.2 are tested).",
+    ),
+    "a downgrade to another line": (
+        running(installation("3.3.2"), airflow_version="2.11.2"),
+        "airflow_version 2.11.2 is older than the running 3.3.2, and Airflow cannot go back: set airflow_version to 3.3.2 or newer, or "
+        "restore a backup.",
     ),
     "an old version": (
         server(airflow_version="2.9.3"),
@@ -720,6 +741,13 @@ def test_all_findings_come_together() -> None:
 def test_a_finding_is_told_once() -> None:
     found = findings(inventory({"h1": "webserver", "h2": "webserver"}))
     assert len(found) == len(set(found))
+
+
+def test_a_group_for_some_hosts_of_a_component_passes() -> None:
+    inputs = inventory({"h1": f"{ALL} broker worker", "h2": "worker"})
+    child = {**inputs.groups, "airflow_worker_gpu": ["h2"]}
+    assert findings(Inputs(inputs.hosts, child, FILES)) == []
+    assert findings(Inputs(inputs.hosts, {**inputs.groups, "airflow_teams": ["h1", "h2"], "airflow_workers": ["elsewhere"]}, FILES)) == []
 
 
 @pytest.mark.parametrize("name", ["airflow_anything_else", "airflow_dag_owner", "airflow_team"])
