@@ -98,8 +98,8 @@ airflow_host:
       type: dict
     postgresql_clusters:
       description: The PostgreSQL clusters below C(/etc/postgresql) whose server is installed, with C(name), C(config_dir), C(data_dir),
-        C(own) (whether it serves this collection's database), C(disabled) (whether nothing starts it), C(settings) (what this collection
-        set) and C(databases) (how many somebody made).
+        C(port), C(own) (whether it serves this collection's database), C(disabled) (whether nothing starts it), C(settings) (what this
+        collection set) and C(databases) (how many somebody made).
       type: list
       elements: dict
     patroni:
