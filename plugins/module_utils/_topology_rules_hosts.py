@@ -16,6 +16,14 @@ from ._topology_sizing import NAMED_SIZES
 from ._topology_urls import LOOPBACK
 from ._topology_variables import CLOSE_ENOUGH
 
+MOST_APART_SECONDS = 5
+"""Between hosts: half of what Airflow forgives a token ([api_auth] jwt_leeway)."""
+
+MOST_OFF_SECONDS = 60
+"""Of a host from the controller, whose certificates begin when it makes them."""
+
+SET_CLOCK = "let a time server set the clock (timedatectl set-ntp true)"
+
 NOT_YET = {
     "monitoring": "Monitoring is",
 }
@@ -129,6 +137,23 @@ def untested_systems(draft: Draft) -> Iterator[str]:
             yield f"{name} runs {facts.get('distribution')} {key[1]}, which this collection was not tested on (Debian 12 and 13 were)."
 
 
+def clocks_agree(draft: Draft) -> Iterator[str]:
+    """Between hosts, tokens are refused that seem to come from the future or to have ended; alone, a host starts runs at wrong times."""
+    clocks = {name: clock for name in draft.used_hosts if (clock := (draft.hosts[name].info or {}).get("clock"))}
+    if not clocks:
+        return
+    ahead, behind = max(clocks, key=lambda name: clocks[name]["least"]), min(clocks, key=lambda name: clocks[name]["most"])
+    apart = clocks[ahead]["least"] - clocks[behind]["most"]
+    if apart > MOST_APART_SECONDS:
+        yield f"The clock of {ahead} is at least {apart:.0f} seconds ahead of that of {behind}: {SET_CLOCK} on both."
+        return
+    for name, clock in clocks.items():
+        off = max(clock["least"], -clock["most"])
+        if off > MOST_OFF_SECONDS:
+            side = "ahead of" if clock["least"] > 0 else "behind"
+            yield f"The clock of {name} is at least {off:.0f} seconds {side} that of the controller: {SET_CLOCK} on both."
+
+
 def addresses_are_known(draft: Draft) -> Iterator[str]:
     """Several hosts reach each other."""
     if len(draft.used_hosts) < 2:
@@ -193,6 +218,7 @@ RULES = (
     sqlite_is_on_one_host,
     systemd_is_there,
     system_is_known,
+    clocks_agree,
     addresses_are_known,
     addresses_differ,
     addresses_are_reachable,

@@ -151,6 +151,10 @@ def test_both_drivers_see_one_state(server: Server, made: Made, copied: dict[int
         mine = DriverlessTarget(login(server, database), server.connection(database).place())
         try:
             with server.target(database) as target:
-                assert TargetState(mine).as_dict() == TargetState(target).as_dict()
+                states = [TargetState(each).as_dict() for each in (mine, target)]
+            for state in states:
+                # One driver knows points in time, the other one reads them as they are written.
+                (state["move"] or {}).pop("changed_at", None)
+            assert states[0] == states[1]
         finally:
             mine.close()
