@@ -70,7 +70,7 @@ def database_plan(draft: Draft, name: str) -> dict[str, Any] | None:
         "max_connections": limit,
         **made,
         "cluster": cluster_plan(draft, name, made["settings"], made["hba"]),
-        "check": _check(draft, database, name),
+        "check": database_check(draft, name),
         "admits": _admits(draft, server),
         "admission": cluster_admission(draft, made["hba"]) if draft.inputs.limited is not None else [],
         "pair": pair_plan(draft, name),
@@ -80,13 +80,14 @@ def database_plan(draft: Draft, name: str) -> dict[str, Any] | None:
     }
 
 
-def _check(draft: Draft, database: Database, name: str) -> dict[str, Any] | None:
+def database_check(draft: Draft, name: str) -> dict[str, Any] | None:
     """What is asked of a database that is there, before anything is changed; None where there is nothing to ask, or nobody who can.
 
     What an installation uses already was asked when it began. Nothing on a host speaks MySQL before its driver is installed.
     """
+    database = draft.database
     is_used = draft.installation is not None and draft.installation["engine"] != "sqlite"
-    if database.engine != CLUSTER_ENGINE or is_cluster(draft) or is_used:
+    if database is None or database.engine != CLUSTER_ENGINE or is_cluster(draft) or is_used:
         return None
     uses = {"name": database.name, "must_be_empty": moves(draft), "is_first_use": not moves(draft) and not draft.taking_over}
     if database.managed:

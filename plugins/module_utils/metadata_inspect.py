@@ -262,6 +262,7 @@ class Inspection:
     def _find_locked(self, tables: list[SourceTable], keys: str) -> None:
         """What is copied encrypted has to open with the key that comes along."""
         columns = {table.name: table.names for table in tables}
+        found = []
         for table, column, flag, name in _ENCRYPTED:
             if not {column, flag, name} <= set(columns.get(table, ())):
                 continue
@@ -274,11 +275,12 @@ class Inspection:
                 f"({describe_key([name], [row[0]])})" for row in rows if isinstance(row[1], str) and row[1] and not opens(keys, row[1])
             ]
             if locked:
-                self._refusals.sentences.append(
-                    f"The Fernet key does not open {table}.{column} in the row {_named(locked[:NAMED_ROWS], len(locked))}: set "
-                    "airflow_fernet_key to the key that it was written with (several are separated by commas), or write the value anew in "
-                    "the old installation."
-                )
+                found.append(f"{table}.{column} {_named(locked[:NAMED_ROWS], len(locked))}")
+        if found:
+            self._refusals.sentences.append(
+                f"The Fernet key does not open {', '.join(found)}: set airflow_fernet_key to the key that was in use (several are separated "
+                "by commas), or write these values anew in the old installation."
+            )
 
     def _find_same(self, table: str, column: str, fold: Callable[[str], str], what: str) -> None:
         seen: dict[str, Any] = {}
