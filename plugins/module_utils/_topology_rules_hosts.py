@@ -34,7 +34,7 @@ def hosts_are_read(draft: Draft) -> Iterator[str]:
     for name in draft.used_hosts:
         host = draft.hosts[name]
         if host.info is None and host.failure:
-            yield f"{name} could not be looked at: {host.failure.rstrip('.')}.{_without(draft, name)}"
+            yield f"{name} could not be looked at: {' '.join(host.failure.split()).rstrip('.')}.{_without(draft, name)}"
         elif host.info is None or not host.facts:
             needed = "it must be reachable, for what one host gets depends on all of them."
             yield f"{name} was not read in this run: {needed}{_without(draft, name)}"

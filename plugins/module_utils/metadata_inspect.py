@@ -278,8 +278,8 @@ class Inspection:
                 found.append(f"{table}.{column} {_named(locked[:NAMED_ROWS], len(locked))}")
         if found:
             self._refusals.sentences.append(
-                f"The Fernet key does not open {', '.join(found)}: set airflow_fernet_key to the key that was in use (several are separated "
-                "by commas), or write these values anew in the old installation."
+                f"The Fernet key does not open {', '.join(found)}: set airflow_fernet_key to the key that was in use (several are "
+                "separated by commas), or write these values anew in the old installation."
             )
 
     def _find_same(self, table: str, column: str, fold: Callable[[str], str], what: str) -> None:
