@@ -25,7 +25,8 @@ PARTS = {
 }
 # Of a host that only has what somebody made by hand. Airflow's own daemons write below its folder.
 BEFORE = {
-    "units and when they started": "systemctl show --all --property=Id,ActiveState,ActiveEnterTimestampMonotonic '*.service'",
+    # Those of the system start and end by themselves.
+    "units": "systemctl list-unit-files --no-legend --no-pager",
     "settings": PARTS["settings"],
     "files": "(find /etc /opt /usr/local -printf '%p %y %u %g %m %l\\n'; ls -l /home/jane /var/lib) | sort",
     "packages": PARTS["packages"],
