@@ -28,7 +28,7 @@ BEFORE = {
     # Those of the system start and end by themselves.
     "units": "systemctl list-unit-files --no-legend --no-pager",
     "settings": PARTS["settings"],
-    "files": "(find /etc /opt /usr/local -printf '%p %y %u %g %m %l\\n'; ls -l /home/jane /var/lib) | sort",
+    "files": "(find /etc /opt /usr/local -printf '%p %y %u %g %m %l\\n'; ls -d /home/jane/* /var/lib/*) | sort",
     "packages": PARTS["packages"],
     "users": PARTS["users"],
     "the old daemons": 'for file in /home/*/*/airflow-*.pid; do echo "$file: $(ps -o pid=,lstart= -p "$(cat "$file")")"; done',
