@@ -54,7 +54,7 @@ class BadInput:
             words += ["--extra-vars", json.dumps(variables)]
         if self.hosts:
             place = folder / f"{self.name}.yml"
-            place.write_text(json.dumps(self.inventory(host)), encoding="utf-8")
+            place.write_text(_filled(json.dumps(self.inventory(host)), home, side), encoding="utf-8")
             words += ["--inventory", str(place)]
         return words
 

@@ -180,3 +180,16 @@ def test_a_nul_character_is_replaced_where_that_is_wanted(installation: Installa
         hosts.run(installation.host, "rm", "-rf", COPIES)
     assert run.failed == 0, run.in_words()
     assert "1 values of variable.val have characters that PostgreSQL cannot hold; U+FFFD stands in for each of these." in run.output
+
+
+def test_a_network_that_is_lost_in_the_middle_leaves_the_old_installation_alone(installation: Installation, run_site: Any) -> None:
+    """The last one, for it leaves an unfinished environment, from which the lift goes on."""
+    before = untouched.take_before(installation)
+    run = run_site(f"--extra-vars={json.dumps({'airflow_package_index_url': 'http://127.0.0.1:1/simple'})}")
+    (failed,) = [result for result in run.results if result.status == "failed"]
+    assert failed.task == "Install Airflow 2.11.2"
+    assert failed.fields["msg"]
+    after = untouched.take_before(installation)
+    assert after.parts["the old daemons"] == before.parts["the old daemons"]
+    assert after.parts["units"] == before.parts["units"]
+    assert digests.compare(before.rows, after.rows, digests.RUNNING) == []

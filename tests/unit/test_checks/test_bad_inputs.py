@@ -55,7 +55,7 @@ def test_an_installation_without_a_mistake_can_be_lifted(old_host: AdoptedHost) 
 
 
 # What needs a host of its own to spoil, or a server, is left to the scenario.
-ANYWHERE = [entry for entry in BEFORE if not entry.host and bad_inputs.SIDE not in str(entry.variables)]
+ANYWHERE = [entry for entry in BEFORE if not entry.host and bad_inputs.SIDE not in f"{entry.variables}{entry.hosts}"]
 
 
 @pytest.mark.parametrize("entry", ANYWHERE, ids=name_of)
