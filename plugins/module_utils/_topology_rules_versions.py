@@ -271,7 +271,10 @@ def hosts_run_one_version(draft: Draft) -> Iterator[str]:
 
 def there_is_room(draft: Draft) -> Iterator[str]:
     """Measured before anything is written: what is needed in the folders that share a file system adds up."""
+    limited = draft.inputs.limited
     for name, host in draft.hosts.items():
+        if limited is not None and name not in limited:
+            continue
         info = host.info or {}
         free, devices = info.get("free_mb") or {}, info.get("devices") or {}
         shared: dict[object, list[str]] = {}
