@@ -142,6 +142,11 @@ test-local: tools ## Run the scenarios of fresh hosts with SQLite, and with Post
 	tests/tools/prepare-molecule
 	python tests/tools/lanes.py $(LANES) $(LOCAL)
 
+test-inputs: tools ## Run the scenario of the short story whole, with a table of mistakes before the lift
+	@echo "== Molecule"
+	tests/tools/prepare-molecule
+	python tests/tools/lanes.py 1 default
+
 test-moves: tools ## Run the scenarios in which executors and brokers change, and the lifts straight to CeleryExecutor
 	@echo "== Molecule"
 	tests/tools/prepare-molecule
@@ -212,4 +217,4 @@ docs: tools ## Write the generated docs anew
 build: tools ## Build the collection's tarball
 	@ansible-galaxy collection build --force --output-path $(CACHE)
 
-.PHONY: help tools docker-engine demo demo-clean checks lint unit database api bench-objects bench-throughput bench-copy bench-lift dags canary sanity molecule servers-and-scenarios test-local test-moves test-celery test-cluster test-cluster-mysql test-tls test-grown test-replaced test-secrets test-faults test locks docs build
+.PHONY: help tools docker-engine demo demo-clean checks lint unit database api bench-objects bench-throughput bench-copy bench-lift dags canary sanity molecule servers-and-scenarios test-local test-inputs test-moves test-celery test-cluster test-cluster-mysql test-tls test-grown test-replaced test-secrets test-faults test locks docs build

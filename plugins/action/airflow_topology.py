@@ -22,7 +22,6 @@ from ansible_collections.updraft.airflow.plugins.module_utils._topology_tls impo
 from ansible_collections.updraft.airflow.plugins.module_utils.topology import (
     Host,
     Inputs,
-    Topology,
     TopologyError,
     compile_topology,
     survey_topology,
@@ -45,7 +44,7 @@ class ActionModule(ActionBase):
     _requires_connection = False
     _supports_check_mode = True
     _supports_async = False
-    _VALID_ARGS: frozenset[str] = frozenset({"survey"})
+    _VALID_ARGS: frozenset[str] = frozenset({"survey", "hold_secrets"})
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """`findings` is empty when there is a plan: a failure here would be hidden by `no_log`, so the role tells them."""
@@ -69,10 +68,9 @@ class ActionModule(ActionBase):
         if boolean(self._task.args.get("survey", False)):
             return self._survey(inputs, store, current)
         try:
-            topology, written = self._compile(inputs, store)
+            return self._plan(inputs, store, current)
         except TopologyError as error:
             return self._refusal(error.findings)
-        return {"changed": written, "findings": [], "plan": topology.plan(current)}
 
     def _survey(self, inputs: Inputs, store: CredentialsFolder, current: str) -> dict[str, Any]:
         """What there is to look at, with a plan where one can be made of what is known: nothing is fetched or written for it."""
@@ -92,19 +90,22 @@ class ActionModule(ActionBase):
             "status": topology.status(current),
         }
 
-    def _compile(self, inputs: Inputs, store: CredentialsFolder) -> tuple[Topology, bool]:
+    def _plan(self, inputs: Inputs, store: CredentialsFolder, current: str) -> dict[str, Any]:
         topology = compile_topology(inputs, store)
         new_secrets = topology.new_secrets
-        if not new_secrets or self._task.check_mode:
-            return topology, bool(new_secrets)
-        for name, value in new_secrets.items():
-            store.write(name, value)
-        # Another host's run may have been first: what is in the folder now is what counts.
-        return compile_topology(inputs, store), True
+        # What is refused after a look into a database must not leave a key behind that disagrees with the right one.
+        is_held = bool(new_secrets) and boolean(self._task.args.get("hold_secrets", False)) and topology.looks_first
+        if new_secrets and not is_held and not self._task.check_mode:
+            for name, value in new_secrets.items():
+                store.write(name, value)
+            # Another host's run may have been first: what is in the folder now is what counts.
+            topology = compile_topology(inputs, store)
+        plan = topology.plan(current)
+        return {"changed": bool(new_secrets) and not is_held, "findings": [], "plan": plan, "holds_secrets": is_held}
 
     @staticmethod
     def _refusal(findings: list[str]) -> dict[str, Any]:
-        return {"changed": False, "findings": findings, "plan": None, "status": None}
+        return {"changed": False, "findings": findings, "plan": None, "status": None, "holds_secrets": False}
 
     def _own_variables(self, task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """This host's variables as the task sees them: with role defaults, play variables and role parameters."""

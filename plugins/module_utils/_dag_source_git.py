@@ -28,6 +28,12 @@ PROTOCOLS = "file:git:http:https:ssh"
 MODE_LINK, MODE_SUBMODULE = "120000", "160000"
 CONTENT = re.compile(r"-----BEGIN |\sAAAA")
 FOREIGN_VARIABLES = ("GIT_COMMON_DIR", "GIT_DIR", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_OBJECT_DIRECTORY", "GIT_WORK_TREE")
+# What git says after the reason.
+SAID_ANYWAY = (
+    "fatal: Could not read from remote repository.",
+    "Please make sure you have the correct access rights",
+    "and the repository exists.",
+)
 # git calls this program to ask for a name or a password, so that neither is an argument of anything.
 ASKPASS = """#!/bin/sh
 case "$1" in
@@ -219,5 +225,5 @@ def _write(folder: str, name: str, text: str, mode: int = 0o600) -> str:
 
 
 def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip() and line.strip() not in SAID_ANYWAY]
     return lines[-1].rstrip(".") if lines else "it said nothing"

@@ -10,9 +10,11 @@ from typing import Any
 
 from . import _topology_mysql as mysql
 from . import _topology_sizing as sizing
+from . import _topology_versions as versions
 from ._topology_celery import most_tasks
 from ._topology_connections import connections, ssl_root_cert
 from ._topology_database import (
+    CLUSTER_ENGINE,
     candidate_clusters,
     has_data,
     is_alone,
@@ -27,10 +29,14 @@ from ._topology_model import Database, Draft, Host
 from ._topology_mysql_pair import pair_plan, pair_settings
 from ._topology_patroni import cluster_admission, cluster_plan, listen_address, network, proxy_plan
 from ._topology_pgbouncer import RESULT_READERS, engine_connections, leaves_pool, pool_plan, pooled_connections
+from ._topology_rules_versions import move_host, moves
 from ._topology_tls import AUTHORITY, SERVER_FOLDERS
 
 WORKER_GROWTH = 2
 """Workers are added while everything runs, and another number of connections takes a restart of the server: it is for twice as many."""
+
+SOCKETS = "/var/run/postgresql"
+SUPERUSER = "postgres"
 
 PLAIN_RULES = {"host": "scram-sha-256"}
 TLS_RULES = {"hostssl": "scram-sha-256", "hostnossl": "reject"}
@@ -64,12 +70,44 @@ def database_plan(draft: Draft, name: str) -> dict[str, Any] | None:
         "max_connections": limit,
         **made,
         "cluster": cluster_plan(draft, name, made["settings"], made["hba"]),
+        "check": database_check(draft, name),
         "admits": _admits(draft, server),
         "admission": cluster_admission(draft, made["hba"]) if draft.inputs.limited is not None else [],
         "pair": pair_plan(draft, name),
         "proxy": proxy_plan(draft, name, limit),
         "pool": pool_plan(draft, name, ssl_root_cert(draft, draft.hosts[name])),
         "pool_leaves": leaves_pool(draft, name),
+    }
+
+
+def database_check(draft: Draft, name: str) -> dict[str, Any] | None:
+    """What is asked of a database that is there, before anything is changed; None where there is nothing to ask, or nobody who can.
+
+    What an installation uses already was asked when it began. Nothing on a host speaks MySQL before its driver is installed.
+    """
+    database = draft.database
+    is_used = draft.installation is not None and draft.installation["engine"] != "sqlite"
+    if database is None or database.engine != CLUSTER_ENGINE or is_cluster(draft) or is_used:
+        return None
+    uses = {"name": database.name, "must_be_empty": moves(draft), "is_first_use": not moves(draft) and not draft.taking_over}
+    if database.managed:
+        server, clusters = server_host(draft), candidate_clusters(draft)
+        if server is None or server.name != name or len(clusters) != 1:
+            return None
+        place = f"the database {database.name} on {name}"
+        return {**uses, "host": SOCKETS, "port": clusters[0].get("port"), "user": SUPERUSER, "place": place, "owner": database.user}
+    if name != (move_host(draft) or draft.main_host) or database.host.startswith("/"):
+        return None
+    return {
+        **uses,
+        "host": database.host,
+        "port": database.port,
+        "user": database.user,
+        "password": database.password,
+        "ssl_mode": database.ssl_mode,
+        "ssl_root_cert": ssl_root_cert(draft, draft.hosts[name]),
+        "options": database.options.get("options", ""),
+        "oldest": versions.POSTGRESQL[draft.line][0],
     }
 
 

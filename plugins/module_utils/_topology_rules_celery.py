@@ -275,7 +275,7 @@ def instances_are_described(draft: Draft) -> Iterator[str]:
         for key, entry in draft.variable(host, "airflow_worker_instances").items():
             place = f"airflow_worker_instances of {host}: {key}"
             if not re.fullmatch(INSTANCE_NAME, key):
-                yield f"{place!r} stands in a unit's name: use letters, digits, _ and - only."
+                yield f"airflow_worker_instances of {host}: {key!r} stands in a unit's name: use letters, digits, _ and - only."
             elif not isinstance(entry, Mapping):
                 yield f"{place} must be a mapping with queues, and concurrency or autoscale if wanted."
             else:

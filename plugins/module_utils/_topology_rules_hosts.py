@@ -5,14 +5,24 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 
 from . import _topology_versions as versions
 from ._topology_database import CLUSTER_ENGINE, SMALLEST_CLUSTER
-from ._topology_model import DAEMONS, SERVICES, Draft, counted, listed
+from ._topology_model import COMPONENTS, DAEMONS, SERVICES, Draft, counted, listed
 from ._topology_sizing import NAMED_SIZES
 from ._topology_urls import LOOPBACK
+from ._topology_variables import CLOSE_ENOUGH
+
+MOST_APART_SECONDS = 5
+"""Between hosts: half of what Airflow forgives a token ([api_auth] jwt_leeway)."""
+
+MOST_OFF_SECONDS = 60
+"""Of a host from the controller, whose certificates begin when it makes them."""
+
+SET_CLOCK = "let a time server set the clock (timedatectl set-ntp true)"
 
 NOT_YET = {
     "monitoring": "Monitoring is",
@@ -24,7 +34,7 @@ def hosts_are_read(draft: Draft) -> Iterator[str]:
     for name in draft.used_hosts:
         host = draft.hosts[name]
         if host.info is None and host.failure:
-            yield f"{name} could not be looked at: {host.failure.rstrip('.')}.{_without(draft, name)}"
+            yield f"{name} could not be looked at: {' '.join(host.failure.split()).rstrip('.')}.{_without(draft, name)}"
         elif host.info is None or not host.facts:
             needed = "it must be reachable, for what one host gets depends on all of them."
             yield f"{name} was not read in this run: {needed}{_without(draft, name)}"
@@ -50,10 +60,29 @@ def groups_are_inside(draft: Draft) -> Iterator[str]:
             yield f"{draft.group(component)} has hosts that are not in {parent} ({listed(outside)}): make it a child of {parent}."
 
 
+def groups_are_spelled(draft: Draft) -> Iterator[str]:
+    """A name nearly like that of a component's group is a typing error, unless its hosts are in that group too, as a child's are."""
+    for name, component in _misspelt(draft).items():
+        yield f"{name} is not a group of this collection: {draft.group(component)} is; rename it."
+
+
+def _misspelt(draft: Draft) -> dict[str, str]:
+    components = {draft.group(component): component for component in COMPONENTS}
+    found = {}
+    for name, hosts in draft.inputs.groups.items():
+        if not name.startswith("airflow_") or name in components:
+            continue
+        near = difflib.get_close_matches(name, components, n=1, cutoff=CLOSE_ENOUGH)
+        if near and set(hosts) & set(draft.hosts) - set(draft.inputs.groups.get(near[0], ())):
+            found[name] = components[near[0]]
+    return found
+
+
 def groups_have_hosts(draft: Draft) -> Iterator[str]:
     """Without these two there is nothing to run."""
+    meant = _misspelt(draft).values()
     for component in ("webserver", "scheduler"):
-        if not draft.groups[component]:
+        if not draft.groups[component] and component not in meant:
             yield f"Group {draft.group(component)} has no host: put one into it."
 
 
@@ -106,6 +135,23 @@ def untested_systems(draft: Draft) -> Iterator[str]:
         key = versions.system_key(facts)
         if key is not None and key not in versions.TESTED_SYSTEMS:
             yield f"{name} runs {facts.get('distribution')} {key[1]}, which this collection was not tested on (Debian 12 and 13 were)."
+
+
+def clocks_agree(draft: Draft) -> Iterator[str]:
+    """Between hosts, tokens are refused that seem to come from the future or to have ended; alone, a host starts runs at wrong times."""
+    clocks = {name: clock for name in draft.used_hosts if (clock := (draft.hosts[name].info or {}).get("clock"))}
+    if not clocks:
+        return
+    ahead, behind = max(clocks, key=lambda name: clocks[name]["least"]), min(clocks, key=lambda name: clocks[name]["most"])
+    apart = clocks[ahead]["least"] - clocks[behind]["most"]
+    if apart > MOST_APART_SECONDS:
+        yield f"The clock of {ahead} is at least {apart:.0f} seconds ahead of that of {behind}: {SET_CLOCK} on both."
+        return
+    for name, clock in clocks.items():
+        off = max(clock["least"], -clock["most"])
+        if off > MOST_OFF_SECONDS:
+            side = "ahead of" if clock["least"] > 0 else "behind"
+            yield f"The clock of {name} is at least {off:.0f} seconds {side} that of the controller: {SET_CLOCK} on both."
 
 
 def addresses_are_known(draft: Draft) -> Iterator[str]:
@@ -165,12 +211,14 @@ def hosts_have_a_part(draft: Draft) -> Iterator[str]:
 RULES = (
     hosts_are_read,
     groups_are_inside,
+    groups_are_spelled,
     groups_have_hosts,
     components_are_supported,
     schedulers_lock_rows,
     sqlite_is_on_one_host,
     systemd_is_there,
     system_is_known,
+    clocks_agree,
     addresses_are_known,
     addresses_differ,
     addresses_are_reachable,

@@ -9,13 +9,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import _topology_versions as versions
+from ._topology_database import ENGINE_TITLES
 from ._topology_model import Draft, Host, listed
 from ._topology_stages import source_version
 
 ENVIRONMENT_MB = 600
 """A virtual environment of Airflow with its compiled files."""
 
-SOURCE_COPIES = 3
+ROWS_WITH_INDEXES = 2
+"""What a server needs for the rows of an SQLite file, as a multiple of the file."""
+
+LEAST_MB = 100
+"""Of a host on which nothing new is installed."""
+
+NAMED_TABLES = 3
 EXECUTORS = ("LocalExecutor", "CeleryExecutor", "SequentialExecutor")
 
 
@@ -25,8 +32,12 @@ def version_is_supported(draft: Draft) -> Iterator[str]:
     version = versions.parse_version(wanted or draft.version)
     if version is None:
         yield f"airflow_version is {wanted!r}, which is not a release: write it in full, as in {versions.DEFAULT_VERSION}."
-    elif version < versions.OLDEST or version[0] > 3:
+    elif not _is_supported(version):
         yield f"airflow_version {draft.version} is not supported: use 2.10 to 2.11 or 3.x (2.11.2 and 3.3.2 are tested)."
+
+
+def _is_supported(version: versions.Version) -> bool:
+    return version >= versions.OLDEST and version[0] in versions.TESTED
 
 
 def version_is_tested(draft: Draft) -> Iterator[str]:
@@ -41,7 +52,7 @@ def version_is_tested(draft: Draft) -> Iterator[str]:
 def no_downgrade(draft: Draft) -> Iterator[str]:
     """An older Airflow does not know the newer schema."""
     running, wanted = versions.parse_version(source_version(draft) or ""), versions.parse_version(draft.version)
-    if running and wanted and wanted < running:
+    if running and wanted and _is_supported(wanted) and wanted < running:
         yield (
             f"airflow_version {draft.version} is older than the running {source_version(draft)}, and Airflow cannot go back: set "
             f"airflow_version to {source_version(draft)} or newer, or restore a backup."
@@ -50,8 +61,10 @@ def no_downgrade(draft: Draft) -> Iterator[str]:
 
 def schema_stays(draft: Draft) -> Iterator[str]:
     """Another schema needs a migration, which only a move brings along."""
-    running = source_version(draft)
-    if not running or moves(draft) or versions.parse_version(running) is None:
+    running, wanted = source_version(draft), versions.parse_version(draft.version)
+    there = versions.parse_version(running or "")
+    # What is older or unknown has a sentence of its own.
+    if moves(draft) or there is None or wanted is None or not _is_supported(wanted) or wanted < there:
         return
     before, after = versions.schema_head(running), versions.schema_head(draft.version)
     if before != after or before is None:
@@ -86,6 +99,55 @@ def source_can_be_moved(draft: Draft) -> Iterator[str]:
         f"{place} is Airflow {running}, and this release moves the data of 2.10.3 to 2.11 and of 3.3 only: upgrade it to {newest} by hand "
         "first (with a backup), then run again."
     )
+
+
+def source_is_airflows(draft: Draft) -> Iterator[str]:
+    """A file that holds something else, or nothing, was named by mistake."""
+    found = _source_metadata(draft)
+    if found is None or found.get("revision") or "tables" not in found:
+        return
+    place = f"The database {found['path']} on {move_host(draft)}"
+    advice = "correct [database] sql_alchemy_conn of the installation to take over, or restore the file"
+    if not found["tables"]:
+        yield f"{place} is empty, so there is nothing to move: {advice}."
+    else:
+        names = list(found["tables"])
+        shown = listed(names[:NAMED_TABLES]) + (f" and {len(names) - NAMED_TABLES} more" if len(names) > NAMED_TABLES else "")
+        yield f"{place} is none of Airflow's: it has no revision of a schema, and the tables {shown}; {advice}."
+
+
+def source_has_its_versions_schema(draft: Draft) -> Iterator[str]:
+    """The rows are copied with Airflow of the version that runs, which must know the schema that they are in."""
+    found, running = _source_metadata(draft), source_version(draft) or ""
+    head = versions.schema_head(running)
+    if found is None or head not in versions.MOVABLE_HEADS or found.get("revision") in (None, head):
+        return
+    place = f"The database {found['path']} on {move_host(draft)}"
+    first = next((first for first, revision in versions.SCHEMA_HEADS if revision == found["revision"]), None)
+    if first is None:
+        yield (
+            f"{place} is at the revision {found['revision']}, which is none of Airflow {running}'s: bring it to that by 'airflow db "
+            "migrate' of the old installation, or restore it from a backup."
+        )
+        return
+    made_by = ".".join(map(str, first))
+    if first > (versions.parse_version(running) or first):
+        yield (
+            f"{place} has the schema of Airflow {made_by}, which is newer than the {running} that was found there: install that version in "
+            "the old environment, or restore the database from a backup."
+        )
+    else:
+        yield (
+            f"{place} has the schema of Airflow {made_by}, and the installation there is {running}: run 'airflow db migrate' of the old "
+            "installation first."
+        )
+
+
+def _source_metadata(draft: Draft) -> Mapping[str, Any] | None:
+    """What was read of the SQLite database that is moved."""
+    host = move_host(draft)
+    found: Mapping[str, Any] | None = (draft.hosts[host].info or {}).get("metadata") if host is not None else None
+    return found
 
 
 def executor_is_known(draft: Draft) -> Iterator[str]:
@@ -208,17 +270,36 @@ def hosts_run_one_version(draft: Draft) -> Iterator[str]:
 
 
 def there_is_room(draft: Draft) -> Iterator[str]:
-    """Environments, the copy of the source, and its rows with their indexes on a server of the same host."""
-    for name in draft.airflow_hosts:
-        host = draft.hosts[name]
-        free = ((host.info or {}).get("free_mb") or {}).get("home")
-        if free is None or host.installation is not None:
+    """Measured before anything is written: what is needed in the folders that share a file system adds up."""
+    limited = draft.inputs.limited
+    for name, host in draft.hosts.items():
+        if limited is not None and name not in limited:
             continue
-        needed = ENVIRONMENT_MB
-        if move_host(draft) == name:
-            needed += ENVIRONMENT_MB + SOURCE_COPIES * int(((host.info or {}).get("metadata") or {}).get("size_mb") or 0)
-        if free < needed:
-            yield f"{name} has {free} MB free for {draft.home}, and about {needed} MB are needed: make room."
+        info = host.info or {}
+        free, devices = info.get("free_mb") or {}, info.get("devices") or {}
+        shared: dict[object, list[str]] = {}
+        needed = _needed_mb(draft, host)
+        for place in needed:
+            if place in free:
+                shared.setdefault(devices.get(place), []).append(place)
+        for places in shared.values():
+            total = sum(needed[place] for place in places)
+            if free[places[0]] < total:
+                what = draft.home if places[0] == "home" else f"the data of {ENGINE_TITLES[places[0]]}"
+                yield f"{name} has {free[places[0]]} MB free for {what}, and about {total} MB are needed: make room."
+
+
+def _needed_mb(draft: Draft, host: Host) -> dict[str, int]:
+    """What is going to be written on a host, by the place that the host information module names."""
+    needed = {}
+    moved = int(((draft.hosts[move_host(draft) or ""].info or {}).get("metadata") or {}).get("size_mb") or 0) if moves(draft) else 0
+    if host.name in draft.airflow_hosts:
+        needed["home"] = LEAST_MB if host.installation is not None else ENVIRONMENT_MB
+    if move_host(draft) == host.name:
+        needed["home"] = 2 * ENVIRONMENT_MB + moved + int((host.info or {}).get("copies_mb") or 0)
+    if moves(draft) and draft.database is not None and draft.database.managed and host.name in draft.groups["metadata_db"]:
+        needed[draft.database.engine] = ROWS_WITH_INDEXES * moved
+    return needed
 
 
 RULES = (
@@ -226,6 +307,8 @@ RULES = (
     no_downgrade,
     schema_stays,
     source_can_be_moved,
+    source_is_airflows,
+    source_has_its_versions_schema,
     executor_is_known,
     executor_fits_version,
     executor_fits_database,

@@ -21,7 +21,13 @@ from ansible_collections.updraft.airflow.plugins.module_utils.host_daemons impor
     find_daemons,
     listening_port,
 )
-from ansible_collections.updraft.airflow.plugins.module_utils.host_processes import user_name
+from ansible_collections.updraft.airflow.plugins.module_utils.host_processes import (
+    descendants,
+    in_container,
+    list_processes,
+    open_files,
+    user_name,
+)
 from ansible_collections.updraft.airflow.plugins.module_utils.host_restart import stopped_daemons
 from ansible_collections.updraft.airflow.plugins.module_utils.host_source import (
     Source,
@@ -61,6 +67,7 @@ def describe(home: str, pythons: list[dict[str, str]], restart_file: str) -> dic
             f"{owner['home']}, nor in the packages of user {owner['user']} or of the system; start its daemons, which show the place."
         )
     problems += _computed_settings(settings, config_file)
+    metadata = _metadata(settings, home)
     return {
         "home": home,
         "owner": owner,
@@ -77,7 +84,8 @@ def describe(home: str, pythons: list[dict[str, str]], restart_file: str) -> dic
         "base_log_folder": _folder(settings, home, "logs", ("logging", "base_log_folder"), ("core", "base_log_folder")),
         **_webserver_config(settings, home, source),
         "webserver_port": listening_port(daemons) or _port(settings),
-        "metadata": _metadata(settings, home),
+        "metadata": metadata,
+        "strangers": _strangers(metadata["path"], running) if metadata["path"] else [],
         "simple_auth": _simple_auth(settings, home) if version and _line(version) >= 3 else None,
         "problems": problems,
     }
@@ -196,6 +204,22 @@ def _metadata(settings: Settings, home: str) -> dict[str, Any]:
     engine = scheme.partition("+")[0]
     path = absolute(rest.partition("?")[0][1:], home) if engine == "sqlite" else None
     return {"engine": _engine(engine), "url": url, "path": path}
+
+
+def _strangers(path: str, daemons: list[Daemon]) -> list[str]:
+    """Processes that have the SQLite database open and are none of the daemons that a move stops, nor what these started."""
+    processes = list_processes()
+    own = {os.getpid()}
+    for daemon in daemons:
+        for each in (daemon, *daemon.children):
+            own |= {each.process.pid, *(process.pid for process in descendants(each.process.pid, processes))}
+    files = {os.path.realpath(path) + suffix for suffix in ("", "-wal", "-journal")}
+    others = [process for process in processes.values() if process.pid not in own and not in_container(process)]
+    return [
+        f"{os.path.basename(process.arguments[0])} (process {process.pid} of {process.user})"
+        for process in others
+        if files & set(open_files(process))
+    ]
 
 
 def _engine(name: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+from contextlib import suppress
 from typing import Any
 
 CONFIGURATIONS = "/etc/postgresql"
@@ -18,14 +19,16 @@ OWN_SETTINGS = os.path.join("conf.d", "airflow.conf")
 """Written by the role metadata_db, into a cluster that it serves from."""
 
 DATA_DIRECTORY = re.compile(r"^\s*data_directory\s*=?\s*'([^']+)'", re.MULTILINE)
+PORT = re.compile(r"^\s*port\s*=?\s*'?(\d+)", re.MULTILINE)
+DEFAULT_PORT = 5432
 SETTING = re.compile(r"^(\w+) = '?([^'\n]*)'?$", re.MULTILINE)
 FIRST_OWN_OID = 16384
 """Databases that people make are numbered from here on; lower ones come with the server."""
 
 
 def find_clusters(configurations: str = CONFIGURATIONS, servers: str = SERVERS) -> list[dict[str, Any]]:
-    """Each with `name`, `config_dir`, `data_dir`, whether it is this collection's `own`, whether it is `disabled`, so that nothing starts
-    it, its `settings`, and the number of `databases` that somebody made.
+    """Each with `name`, `config_dir`, `data_dir`, `port`, whether it is this collection's `own`, whether it is `disabled`, so that nothing
+    starts it, its `settings`, and the number of `databases` that somebody made.
 
     A cluster whose server program is not there, as after the removal of its package, is none.
     """
@@ -49,6 +52,7 @@ def _describe(path: str) -> dict[str, Any]:
         "name": f"{version}/{name}",
         "config_dir": folder,
         "data_dir": _data_directory(path),
+        "port": _port(path, os.path.join(folder, OWN_SETTINGS)),
         "own": os.path.exists(os.path.join(folder, OWN_SETTINGS)),
         "disabled": _is_disabled(os.path.join(folder, "start.conf")),
         "settings": _settings(os.path.join(folder, OWN_SETTINGS)),
@@ -83,6 +87,15 @@ def _data_directory(path: str) -> str:
         found = []
     # The last word counts, as for the server.
     return str(found[-1]) if found else os.path.dirname(path)
+
+
+def _port(*paths: str) -> int:
+    """Where the server listens: the last word in these files, which are read in this order."""
+    port = DEFAULT_PORT
+    for path in paths:
+        with suppress(OSError), open(path, encoding="utf-8", errors="replace") as handle:
+            port = int((PORT.findall(handle.read()) or [port])[-1])
+    return port
 
 
 def _databases(data_directory: str) -> int:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from ansible_collections.updraft.airflow.plugins.module_utils.host_processes import acting_as
 
 MOST_RUNNING = 50
+LOCK_SECONDS = 30
 RUNNING = "SELECT dag_id, task_id, run_id, map_index FROM task_instance WHERE state = 'running' ORDER BY dag_id, run_id, task_id, map_index"
 
 
@@ -29,7 +30,7 @@ def read_only(path: str) -> Iterator[sqlite3.Connection]:
 
 
 def _connect(path: str, mode: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"file:{quote(path)}?{mode}", uri=True, timeout=30, isolation_level=None)
+    connection = sqlite3.connect(f"file:{quote(path)}?{mode}", uri=True, timeout=LOCK_SECONDS, isolation_level=None)
     # Values are for reading and counting: text that is not UTF-8 must not stop that.
     connection.text_factory = lambda value: value.decode("utf-8", "replace")
     return connection

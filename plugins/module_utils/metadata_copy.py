@@ -95,8 +95,11 @@ class Plan:
 class Copy:
     """One run of the copy."""
 
-    def __init__(self, source: Source, target: Target, marker: Marker, source_name: str, progress: Progress | None = None) -> None:
+    def __init__(
+        self, source: Source, target: Target, marker: Marker, source_name: str, *, replaces: bool = False, progress: Progress | None = None
+    ) -> None:
         self._source = source
+        self._replaces = replaces
         self._target = target
         self._marker = marker
         self._source_name = source_name
@@ -165,7 +168,7 @@ class Copy:
 
     def _load(self, table: SourceTable, loading: Loading, schema: str | None) -> CopiedTable:
         columns = list(loading.columns)
-        encoders = [encoder_of(column) for column in loading.columns.values()]
+        encoders = [encoder_of(column, self._replaces) for column in loading.columns.values()]
         lines = Lines(encoders)
         refused: list[Exception] = []
 
@@ -187,7 +190,7 @@ class Copy:
             if not isinstance(refused[0], RefusedValue):
                 raise refused[0] from None
             raise MoveError(f"The table {table.name} holds {refused[0]}; run the phase inspect, which names the row.") from None
-        self._notes += [encoder.note(table.name, name) for name, encoder in zip(columns, encoders) if encoder.changed]
+        self._notes += [note for name, encoder in zip(columns, encoders) for note in encoder.notes(table.name, name)]
         if schema:
             self._notes.append(f"The table {table.name} is not one of Airflow's; it was copied to {KEPT_SCHEMA}.")
         self._lines[(schema, table.name)] = Lines(encoders)

@@ -28,10 +28,10 @@ def open_target(engine: str, place: Mapping[str, Any]) -> Target:
     return _TARGETS[engine](_connection(engine, place))
 
 
-def open_source(path: str | None, server: Mapping[str, Any] | None) -> Source:
-    """The database that is read: a file, or one on a server."""
+def open_source(path: str | None, server: Mapping[str, Any] | None, lenient: bool = False) -> Source:
+    """The database that is read: a file, of which bytes may be kept that are not UTF-8 (`lenient`), or one on a server."""
     if server is None:
-        return SqliteSource(path or "")
+        return SqliteSource(path or "", lenient)
     return _SOURCES[server["engine"]](_connection(server["engine"], server))
 
 

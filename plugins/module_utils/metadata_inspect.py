@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import pickletools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
+from ansible_collections.updraft.airflow.plugins.module_utils._fernet import opens
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_losses import REVISION_BEFORE
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_tables import expected_type, known_tables
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_target import Target
@@ -16,6 +18,7 @@ from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types imp
     VERSION_TABLES,
     ColumnType,
     MoveError,
+    RefusedCharacter,
     RefusedValue,
     Source,
     SourceTable,
@@ -36,6 +39,14 @@ _NOT_PLAIN = {"GLOBAL", "STACK_GLOBAL", "REDUCE", "INST", "OBJ", "NEWOBJ", "NEWO
     "BYTEARRAY8",
 }
 
+# What Airflow encrypts: the table, the column, the one that says whether it is, and the one that names the row.
+_ENCRYPTED = (
+    ("connection", "password", "is_encrypted", "conn_id"),
+    ("connection", "extra", "is_extra_encrypted", "conn_id"),
+    ("variable", "val", "is_encrypted", "key"),
+)
+_REPLACE = ", or let U+FFFD stand in for such characters by airflow_move_replace_characters (true)"
+
 Check = Callable[[Any], object]
 
 
@@ -45,11 +56,14 @@ class Findings:
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str, str], list[str]] = {}
         self._counts: dict[tuple[str, str, str], int] = {}
+        self._replaceable: set[tuple[str, str, str]] = set()
         self.sentences: list[str] = []
 
-    def add(self, table: str, column: str, reason: str, row: str) -> None:
+    def add(self, table: str, column: str, reason: str, row: str, replaceable: bool = False) -> None:
         """Note a value."""
         key = (table, column, reason)
+        if replaceable:
+            self._replaceable.add(key)
         self._counts[key] = self._counts.get(key, 0) + 1
         rows = self._rows.setdefault(key, [])
         if len(rows) < NAMED_ROWS:
@@ -59,17 +73,34 @@ class Findings:
         """One sentence per table, column and reason."""
         result = list(self.sentences)
         for (table, column, reason), rows in self._rows.items():
-            more = self._counts[(table, column, reason)] - len(rows)
-            names = ", ".join(rows) + (f" and {more} more" if more else "")
-            result.append(f"{table}.{column} holds {reason} in the row {names}; {advice}.")
+            key = (table, column, reason)
+            further = _REPLACE if key in self._replaceable else ""
+            result.append(f"{table}.{column} holds {reason} in the row {_named(rows, self._counts[key])}; {advice}{further}.")
         return result
 
 
-class Inspection:
-    """One reading of the source, for a target's engine; with a target that has its schema, for what its columns can hold."""
+def _named(rows: list[str], count: int) -> str:
+    return ", ".join(rows) + (f" and {count - len(rows)} more" if count > len(rows) else "")
 
-    def __init__(self, source: Source, line: int | None, engine: str = "PostgreSQL", target: Target | None = None) -> None:
+
+class Inspection:
+    """One reading of the source, for a target's engine; with a target that has its schema, for what its columns can hold.
+
+    `replaces` is whether characters may be replaced that the engine cannot hold; with `fernet_key`, what is encrypted has to open.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        line: int | None,
+        engine: str = "PostgreSQL",
+        target: Target | None = None,
+        replaces: bool = False,
+        fernet_key: str | None = None,
+    ) -> None:
         self._source = source
+        self._replaces = replaces
+        self._fernet_key = fernet_key
         self._engine = engine
         self._target = target
         self._refusals = Findings()
@@ -102,11 +133,12 @@ class Inspection:
         known = known_tables([table.name for table in tables])
         listed = []
         for table in tables:
-            if table.name in known:
-                self._inspect_table(table)
+            self._inspect_table(table, table.name in known)
             listed.append({"name": table.name, "rows": self._source.count(table.name), "known": table.name in known})
         self._find_orphans()
         self._find_duplicates({table.name for table in tables})
+        if self._fernet_key is not None:
+            self._find_locked(tables, self._fernet_key)
         advice = "correct or delete it in the source before the move"
         return {
             "tables": listed,
@@ -118,20 +150,23 @@ class Inspection:
         }
 
     def _changed(self) -> list[str]:
-        return [encoder.note(table, column) for (table, column), encoder in self._changes.items() if encoder.changed]
+        return [note for (table, column), encoder in self._changes.items() for note in encoder.notes(table, column)]
 
-    def _inspect_table(self, table: SourceTable) -> None:
+    def _inspect_table(self, table: SourceTable, is_known: bool) -> None:
+        columns = self._columns(table) if is_known else self._kept_columns(table)
+        if not columns:
+            return
         try:
-            self._read_rows(table, self._source)
+            self._read_rows(table, columns, self._source)
         except self._source.error as error:
             lenient = self._source.lenient(error)
             if lenient is None:
                 raise
-            self._read_rows(table, lenient)
+            self._read_rows(table, columns, lenient)
             lenient.close()
 
-    def _read_rows(self, table: SourceTable, source: Source) -> None:
-        encoders = [(name, encoder_of(column)) for name, column in self._columns(table)]
+    def _read_rows(self, table: SourceTable, columns: list[tuple[str, ColumnType]], source: Source) -> None:
+        encoders = [(name, encoder_of(column, self._replaces)) for name, column in columns]
         for name, encoder in encoders:
             self._changes[(table.name, name)] = encoder
         names = [name for name, _encoder in encoders]
@@ -139,31 +174,36 @@ class Inspection:
         for batch in source.batches(table, [*names, *table.keys]):
             transposed = list(zip(*batch))
             for index, (name, encoder) in enumerate(encoders):
-                values, changed = transposed[index], encoder.changed
+                values, counts = transposed[index], encoder.counts()
                 try:
                     encoder.many(values)
-                    clean = encoder.column.kind not in ("text", "json", "jsonb") or not any(map(has_surrogate, values))
+                    is_text = encoder.column.kind in ("text", "json", "jsonb") and not self._replaces
+                    clean = not is_text or not any(map(has_surrogate, values))
                 except RefusedValue:
                     clean = False
                 if not clean:
-                    self._name_rows(table.name, name, encoder.one, batch, index, len(names), table.keys)
-                    encoder.changed = changed
+                    self._name_rows(table.name, name, encoder.one, batch, index, len(names), table.keys, not self._replaces)
+                    encoder.changed, encoder.replaced = counts
                 if name in extra:
                     self._name_rows(table.name, name, extra[name], batch, index, len(names), table.keys)
 
-    def _name_rows(self, table: str, column: str, check: Check, batch: list[Any], index: int, first_key: int, keys: list[str]) -> None:
+    def _name_rows(
+        self, table: str, column: str, check: Check, batch: list[Any], index: int, first_key: int, keys: list[str], is_held: bool = False
+    ) -> None:
+        """`is_held` is whether the check is about what the engine can hold, so that a character might be replaced."""
         for row in batch:
             value = row[index]
             if value is None:
                 continue
             try:
-                if has_surrogate(value):
-                    raise RefusedValue("text that is not UTF-8")
+                if has_surrogate(value) and is_held:
+                    raise RefusedCharacter("text that is not UTF-8")
                 check(value)
             except _Remark as remark:
                 self._notes.add(table, column, str(remark), describe_key(keys, row[first_key:]))
             except RefusedValue as error:
-                self._refusals.add(table, column, str(error), describe_key(keys, row[first_key:]))
+                replaceable = is_held and isinstance(error, RefusedCharacter)
+                self._refusals.add(table, column, str(error), describe_key(keys, row[first_key:]), replaceable)
 
     def _columns(self, table: SourceTable) -> list[tuple[str, ColumnType]]:
         if self._target is not None and table.name in self._target.tables():
@@ -171,6 +211,14 @@ class Inspection:
             return [(name, held[name]) for name in table.names if name in held]
         expected = [(column.name, expected_type(self._engine, table.name, column)) for column in table.columns]
         return [(name, column) for name, column in expected if column is not None]
+
+    def _kept_columns(self, table: SourceTable) -> list[tuple[str, ColumnType]]:
+        """What holds the rows of a table that is not Airflow's."""
+        try:
+            return [(column.name, replace(self._source.kept_type(table.name, column), engine=self._engine)) for column in table.columns]
+        except MoveError as error:
+            self._refusals.sentences.append(str(error))
+            return []
 
     def _extra_checks(self, table: str) -> dict[str, Check]:
         if not self._to_three:
@@ -191,7 +239,7 @@ class Inspection:
 
     def _find_orphans(self) -> None:
         for table, parent, count, rows in self._source.orphans():
-            names = ", ".join(f"({row})" for row in rows) + (f" and {count - len(rows)} more" if count > len(rows) else "")
+            names = _named([f"({row})" for row in rows], count)
             self._refusals.sentences.append(
                 f"{table} has rows whose row in {parent} is missing: {names}; delete them in the source before the move."
             )
@@ -210,6 +258,29 @@ class Inspection:
                     f"ab_permission_view has rows without a permission or view, which Airflow 3 does not allow (id"
                     f" {', '.join(rows[:NAMED_ROWS])}); delete them in the source before the move."
                 )
+
+    def _find_locked(self, tables: list[SourceTable], keys: str) -> None:
+        """What is copied encrypted has to open with the key that comes along."""
+        columns = {table.name: table.names for table in tables}
+        found = []
+        for table, column, flag, name in _ENCRYPTED:
+            if not {column, flag, name} <= set(columns.get(table, ())):
+                continue
+            try:
+                rows = list(self._source.query(f'SELECT "{name}", "{column}" FROM "{table}" WHERE "{flag}" ORDER BY "{name}"'))
+            except self._source.error:
+                # Text that is not UTF-8 was named before.
+                continue
+            locked = [
+                f"({describe_key([name], [row[0]])})" for row in rows if isinstance(row[1], str) and row[1] and not opens(keys, row[1])
+            ]
+            if locked:
+                found.append(f"{table}.{column} {_named(locked[:NAMED_ROWS], len(locked))}")
+        if found:
+            self._refusals.sentences.append(
+                f"The Fernet key does not open {', '.join(found)}: set airflow_fernet_key to the key that was in use (several are "
+                "separated by commas), or write these values anew in the old installation."
+            )
 
     def _find_same(self, table: str, column: str, fold: Callable[[str], str], what: str) -> None:
         seen: dict[str, Any] = {}

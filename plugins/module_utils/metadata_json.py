@@ -16,7 +16,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import RefusedValue
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import RefusedCharacter, RefusedValue
 
 # PostgreSQL's numeric has this many digits before and after the point.
 _MOST_DIGITS = 16_000
@@ -28,6 +28,7 @@ _SHORT = 500
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|-?Infinity|NaN', re.DOTALL)
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _SURROGATE = re.compile(r"(?<!\\)(?:\\\\)*\\u[dD][89a-fA-F]")
+_ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _HALF = re.compile("[\ud800-\udfff]")
 
 
@@ -39,11 +40,11 @@ def canonical_json(text: str, engine: str = "") -> str:
 
 def _canonical(text: str, engine: str) -> str:
     if engine == "PostgreSQL" and "\\u0000" in text and _NUL.search(text):
-        raise RefusedValue("a JSON document with a NUL character, which PostgreSQL cannot hold")
+        raise RefusedCharacter("a JSON document with a NUL character, which PostgreSQL cannot hold")
     document = _decode(_DECODERS[engine], text)
     # Escaped surrogates come in pairs; the decoder makes one character of each pair, and leaves a half as it is.
     if engine and _SURROGATE.search(text) and _HALF.search(json.dumps(document, ensure_ascii=False)):
-        raise RefusedValue(f"a JSON document with half of a surrogate pair, which {engine} cannot hold")
+        raise RefusedCharacter(f"a JSON document with half of a surrogate pair, which {engine} cannot hold")
     if engine == "MySQL" and text.count("[") + text.count("{") > _MYSQL_LEVELS and _levels(document) > _MYSQL_LEVELS:
         raise RefusedValue(f"a JSON document nested more than {_MYSQL_LEVELS} levels deep, which MySQL cannot hold")
     return json.dumps(document, sort_keys=True)
@@ -55,6 +56,20 @@ _canonical_short = functools.lru_cache(maxsize=8192)(_canonical)
 def check_json(text: str) -> None:
     """Refuse what is no JSON."""
     _decode(_PLAIN, text)
+
+
+def with_replacements(text: str, engine: str) -> str:
+    """The document with U+FFFD in place of escaped characters that the engine cannot hold in one."""
+    if "\\u" not in text:
+        return text
+
+    def replace(match: re.Match[str]) -> str:
+        escape = match.group()
+        # Two halves are one character; a further backslash begins another escape.
+        is_half = len(escape) == 6 and escape[2] in "dD" and escape[3] in "89abcdefABCDEF"
+        return "\\ufffd" if is_half or (escape == "\\u0000" and engine == "PostgreSQL") else escape
+
+    return _ESCAPE.sub(replace, text)
 
 
 def without_constants(text: str) -> tuple[str, bool]:

@@ -101,7 +101,7 @@ class SqliteSource:
     def damage(self) -> str | None:
         """See Source."""
         found = [row[0] for row in self.query("PRAGMA quick_check(1)")]
-        return None if found == ["ok"] else str(found[0])
+        return None if found == ["ok"] else " ".join(str(found[0]).split())
 
     def tables(self) -> list[SourceTable]:
         """See Source."""

@@ -22,6 +22,10 @@ class RefusedValue(ValueError):
     """The target cannot hold a value; the text says what it is, without table and column."""
 
 
+class RefusedCharacter(RefusedValue):
+    """A character that another one can stand in for, where the user wants that."""
+
+
 @dataclass(frozen=True)
 class ColumnType:
     """What a target column can hold."""

@@ -20,8 +20,13 @@ from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
 
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_json import canonical_json, check_json, without_constants
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import ColumnType, RefusedValue
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_json import (
+    canonical_json,
+    check_json,
+    with_replacements,
+    without_constants,
+)
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import ColumnType, RefusedCharacter, RefusedValue
 
 NULL = "\\N"
 _NONE = type(None)
@@ -38,6 +43,9 @@ _UUIDS = re.compile(r"(?:[0-9a-f]{32}(?:\n|$))+")
 _DAY_OR_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d:\d\d(?:\.\d{6})?)?", re.ASCII)
 _MOMENTS = re.compile(r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}(?:\n|$))+", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# What stands in for a character that an engine cannot hold, where the user wants that, and which those are.
+REPLACEMENT = "\ufffd"
+_NOT_HELD = {"PostgreSQL": re.compile("[\0\ud800-\udfff]"), "MySQL": _SURROGATE}
 
 
 def has_surrogate(value: Any) -> bool:
@@ -49,7 +57,7 @@ def escape(text: str, engine: str = "PostgreSQL") -> str:
     """The text as a field of a line."""
     if "\0" in text:
         if engine == "PostgreSQL":
-            raise RefusedValue("text with a NUL character, which PostgreSQL cannot hold")
+            raise RefusedCharacter("text with a NUL character, which PostgreSQL cannot hold")
         return escape_all(text).replace("\0", "\\0")
     return escape_all(text) if _ESCAPABLE.search(text) else text
 
@@ -114,6 +122,8 @@ class Encoder:
     def __init__(self, column: ColumnType) -> None:
         self.column = column
         self.changed = 0
+        self.replaces = False
+        self.replaced = 0
 
     def one(self, value: Any) -> str:
         """The field of a value that is not NULL; raises RefusedValue."""
@@ -128,9 +138,23 @@ class Encoder:
         """The field as it is digested."""
         return field
 
-    def note(self, table: str, column: str) -> str:
-        """The sentence about the changed values."""
-        return f"{self.changed} values of {table}.{column} {self.change}."
+    def held(self, text: str) -> str:
+        """The text as the engine can hold it, where characters may be replaced."""
+        if not self.replaces:
+            return text
+        found = _NOT_HELD[self.column.engine].sub(REPLACEMENT, text)
+        self.replaced += found != text
+        return found
+
+    def counts(self) -> tuple[int, int]:
+        """How many values were changed so far, and how many had characters replaced."""
+        return self.changed, self.replaced
+
+    def notes(self, table: str, column: str) -> list[str]:
+        """The sentences about values that do not stay what they are."""
+        changed = [f"{self.changed} values of {table}.{column} {self.change}."] if self.changed else []
+        said = f"have characters that {self.column.engine} cannot hold; U+FFFD stands in for each of these"
+        return changed + ([f"{self.replaced} values of {table}.{column} {said}."] if self.replaced else [])
 
 
 _BOOLEANS = {0: "f", 1: "t", None: NULL}
@@ -236,6 +260,7 @@ class TextEncoder(Encoder):
         """See Encoder."""
         if not isinstance(value, str):
             raise RefusedValue(f"{_shown(value)} in a column of text")
+        value = self.held(value)
         if self.column.length is not None and len(value) > self.column.length:
             raise RefusedValue(f"text of {len(value)} characters where {self.column.length} are allowed")
         if len(value) > MAX_BYTES:
@@ -257,7 +282,7 @@ class TextEncoder(Encoder):
             return super().many(values)
         if together.count("\0") >= len(present) or max(map(len, present)) > self._plain_length():
             return super().many(values)
-        if self.column.charset and not together.isascii():
+        if (self.column.charset and not together.isascii()) or (self.replaces and has_surrogate(together)):
             return super().many(values)
         if _ESCAPABLE.search(together):
             present = escape_all(together).split("\0")
@@ -388,6 +413,7 @@ class JsonEncoder(Encoder):
     """JSON documents, whose text PostgreSQL keeps as it is."""
 
     change = "hold NaN or Infinity, which JSON does not know; they become null, as Airflow's own upgrade does it"
+    is_taken_apart = False
 
     def text(self, value: Any) -> str:
         """The document's text; SQLite turns a document that is just a number into a number."""
@@ -395,6 +421,12 @@ class JsonEncoder(Encoder):
             value = str(value)
         if not isinstance(value, str):
             raise RefusedValue(f"{_shown(value)} in a column of JSON documents")
+        replaced = self.replaced
+        value = self.held(value)
+        if self.replaces and self.is_taken_apart:
+            plain = with_replacements(value, self.column.engine)
+            self.replaced = max(self.replaced, replaced + (plain != value))
+            value = plain
         if len(value) > MAX_BYTES:
             raise RefusedValue(f"a JSON document of {len(value)} characters, too long for {self.column.engine}")
         text, found = without_constants(value)
@@ -434,6 +466,8 @@ class JsonEncoder(Encoder):
 class DocumentEncoder(JsonEncoder):
     """JSON documents that the server stores taken apart: PostgreSQL's jsonb and MySQL's json."""
 
+    is_taken_apart = True
+
     def one(self, value: Any) -> str:
         """See Encoder."""
         text = self.text(value)
@@ -462,9 +496,11 @@ _ENCODERS: dict[str, type[Encoder]] = {
 }
 
 
-def encoder_of(column: ColumnType) -> Encoder:
-    """The encoder for a column of the target."""
-    return _ENCODERS[column.kind](column)
+def encoder_of(column: ColumnType, replaces: bool = False) -> Encoder:
+    """The encoder for a column of the target; with `replaces`, U+FFFD stands in for characters that its engine cannot hold."""
+    encoder = _ENCODERS[column.kind](column)
+    encoder.replaces = replaces
+    return encoder
 
 
 def _shown(value: Any) -> str:

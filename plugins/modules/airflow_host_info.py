@@ -79,9 +79,20 @@ airflow_host:
     systemd:
       description: Whether systemd is process 1.
       type: bool
-    free_mb:
-      description: Free space for C(home) and C(config_dir).
+    clock:
+      description:
+        - By how many seconds the host's clock is ahead of the controller's, at least (C(least)) and at most (C(most)), as both were read
+          before and after. Where the module is run without its action plugin, it is the host's time.
       type: dict
+    free_mb:
+      description: Free space for C(home), C(config_dir), and the data of servers of C(postgresql) and C(mysql).
+      type: dict
+    devices:
+      description: The number of the file system that each of these is on.
+      type: dict
+    copies_mb:
+      description: What the DAGs, plugins and task logs take that would be copied.
+      type: int
     installation:
       description: The record of this collection's installation, with C(environment) of each daemon; none when there is no installation.
       type: dict
@@ -89,6 +100,7 @@ airflow_host:
       description:
         - The hand-made installation. None without O(adopt_home), and when it was already taken over.
         - C(environment_unreadable) names the daemons whose environment could not be read.
+        - C(strangers) are processes that have its SQLite database open and are none of its daemons.
         - C(problems) are sentences that say why it cannot be taken over.
       type: dict
     metadata:
@@ -98,8 +110,8 @@ airflow_host:
       type: dict
     postgresql_clusters:
       description: The PostgreSQL clusters below C(/etc/postgresql) whose server is installed, with C(name), C(config_dir), C(data_dir),
-        C(own) (whether it serves this collection's database), C(disabled) (whether nothing starts it), C(settings) (what this collection
-        set) and C(databases) (how many somebody made).
+        C(port), C(own) (whether it serves this collection's database), C(disabled) (whether nothing starts it), C(settings) (what this
+        collection set) and C(databases) (how many somebody made).
       type: list
       elements: dict
     patroni:
@@ -133,6 +145,7 @@ import os
 import pwd
 import socket
 import sqlite3
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -151,18 +164,39 @@ from ansible_collections.updraft.airflow.plugins.module_utils.host_state import 
 
 UNIT_FOLDER = "/etc/systemd/system"
 OWN_MARK = "(updraft.airflow)"
+SERVER_DATA = {"postgresql": "/var/lib/postgresql", "mysql": "/var/lib/mysql"}
+"""Where database servers keep their data, unless somebody moved it."""
 
 
 class HostInfoError(Exception):
     """Something of this collection's own cannot be read; the text is for the user, and holds no secret."""
 
 
-def free_mb(path: str) -> int:
-    """Free space where a folder is, or where it would be made."""
-    while not os.path.exists(path):
-        path = os.path.dirname(path)
-    status = os.statvfs(path)
-    return status.f_bavail * status.f_frsize // 1024**2
+def room(paths: dict[str, str]) -> dict[str, dict[str, int]]:
+    """Free space where each folder is, or where it would be made, and which of them share it."""
+    found: dict[str, dict[str, int]] = {"free_mb": {}, "devices": {}}
+    for name, path in paths.items():
+        while not os.path.exists(path):
+            path = os.path.dirname(path)
+        status = os.statvfs(path)
+        found["free_mb"][name] = status.f_bavail * status.f_frsize // 1024**2
+        found["devices"][name] = os.stat(path).st_dev
+    return found
+
+
+def copied_folders(adopted: dict[str, Any] | None) -> list[str]:
+    """The folders of a hand-made installation that a take-over copies."""
+    return [adopted[name] for name in ("dags_folder", "plugins_folder", "base_log_folder") if adopted.get(name)] if adopted else []
+
+
+def size_mb(folder: str) -> int:
+    """What the files below a folder take."""
+    size = 0
+    for place, _folders, files in os.walk(folder):
+        for name in files:
+            with suppress(OSError):
+                size += os.lstat(os.path.join(place, name)).st_blocks * 512
+    return size // 1024**2
 
 
 def sqlite_path(installation: dict[str, Any] | None, adopted: dict[str, Any] | None) -> str | None:
@@ -223,7 +257,9 @@ def look(parameters: dict[str, Any]) -> dict[str, Any]:
         "units": own_units(),
         "users": known_users(parameters["users"]),
         "systemd": os.path.isdir("/run/systemd/system"),
-        "free_mb": {name: free_mb(parameters[name]) for name in ("home", "config_dir")},
+        "clock": time.time(),
+        **room({"home": parameters["home"], "config_dir": parameters["config_dir"], **SERVER_DATA}),
+        "copies_mb": sum(map(size_mb, copied_folders(adopted))),
         "installation": installation,
         "adopted": adopted,
         "metadata": read_database(sqlite_path(installation, adopted), adopted),
@@ -241,12 +277,28 @@ def read_database(path: str | None, adopted: dict[str, Any] | None) -> dict[str,
     if path is None:
         return None
     try:
-        return read_metadata(path)
+        found = read_metadata(path)
     except (sqlite3.Error, OSError) as error:
         if adopted is None:
             raise HostInfoError(f"The metadata database {path} cannot be read ({error}); repair it, or restore it") from None
-        adopted["problems"].append(f"The metadata database {path} cannot be read ({error}); repair it or correct sql_alchemy_conn.")
+        adopted["problems"].append(why_unread(path, error, adopted.get("strangers") or []))
         return None
+
+    if adopted and adopted.get("strangers"):
+        holder = ", ".join(adopted["strangers"])
+        adopted["problems"].append(
+            f"The metadata database {path} is in use by {holder}, which is none of the daemons that are stopped for a move; end that, and "
+            "run again."
+        )
+    return found
+
+
+def why_unread(path: str, error: Exception, strangers: list[str]) -> str:
+    """A sentence about a database that could not be read."""
+    if "locked" in str(error):
+        holder = ", ".join(strangers) or "a process"
+        return f"The metadata database {path} is locked by {holder}, and could not be read; end that, and run again."
+    return f"The metadata database {path} cannot be read ({error}); repair it or correct sql_alchemy_conn."
 
 
 def main() -> None:

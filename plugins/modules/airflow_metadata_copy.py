@@ -109,6 +109,18 @@ options:
         Without it, they are expected to be as Airflow makes them.
     type: bool
     default: false
+  replace_characters:
+    description:
+      - Whether U+FFFD, the replacement character, stands in for what the target cannot hold as text, instead of a refusal. That is the NUL
+        character on PostgreSQL, and on both engines bytes that are not UTF-8 and halves of surrogate pairs in JSON documents.
+      - How many values it is for is told by V(inspect) and V(copy), by table and column. The digests are of what is written.
+    type: bool
+    default: false
+  fernet_key:
+    description:
+      - The key that comes along, or several that are separated by commas. With it, V(inspect) refuses passwords and extras of connections,
+        and variables, that it does not open.
+    type: str
   engine:
     description: Kind of the target's server.
     type: str
@@ -318,9 +330,10 @@ WOULD = {
 def run_inspect(module: AnsibleModule, target: Target | None = None) -> dict[str, Any]:
     """Read the source."""
     parameters = module.params
-    source = open_source(parameters["source"], parameters["source_server"])
+    replaces = parameters["replace_characters"]
+    source = open_source(parameters["source"], parameters["source_server"], lenient=replaces)
     try:
-        result = Inspection(source, parameters["line"], NAMES[parameters["engine"]], target).run()
+        result = Inspection(source, parameters["line"], NAMES[parameters["engine"]], target, replaces, parameters["fernet_key"]).run()
     finally:
         source.close()
     result["msg"] = f"{result['rows']} rows in {len(result['tables'])} tables, {len(result['refusals'])} refusals."
@@ -330,9 +343,11 @@ def run_inspect(module: AnsibleModule, target: Target | None = None) -> dict[str
 def run_copy(module: AnsibleModule, target: Target, progress: Progress) -> dict[str, Any]:
     """Copy and verify."""
     require_fresh(TargetState(target))
-    source = open_source(module.params["source"], module.params["source_server"])
+    replaces = module.params["replace_characters"]
+    source = open_source(module.params["source"], module.params["source_server"], lenient=replaces)
     try:
-        result = Copy(source, target, Marker(target), module.params["source_name"], progress).run()
+        copying = Copy(source, target, Marker(target), module.params["source_name"], replaces=replaces, progress=progress)
+        result = copying.run()
     except source.error as error:
         raise MoveError(f"The copy was undone, run the phase inspect. {source.unreadable(error)}") from None
     finally:
@@ -403,6 +418,8 @@ def main() -> None:
             "source_name": {"type": "str"},
             "line": {"type": "int", "choices": [2, 3]},
             "against_target": {"type": "bool", "default": False},
+            "replace_characters": {"type": "bool", "default": False},
+            "fernet_key": {"type": "str", "no_log": True},
             "engine": {"type": "str", "default": "postgresql", "choices": ["postgresql", "mysql"]},
             "host": {"type": "str"},
             "port": {"type": "int"},

@@ -32,6 +32,12 @@ options:
         secret. Then RV(plan) is there only where nothing would have to be fetched or generated for it.
     type: bool
     default: false
+  hold_secrets:
+    description:
+      - Keep no new secret yet where a database has to be looked at before anything is changed. RV(holds_secrets) says so; the same call
+        without this option keeps them, and has the plan that counts.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -53,6 +59,10 @@ findings:
   elements: str
   returned: always
   sample: ["Group airflow_webserver has no host: put one into it."]
+holds_secrets:
+  description: Whether new secrets were made up and not kept. Those in RV(plan) are others the next time.
+  type: bool
+  returned: without O(survey)
 status:
   description: What there is to look at, without a secret. C(installation) holds for all hosts, C(host) for this one; there C(probes) are
     options of M(updraft.airflow.airflow_status).

@@ -49,7 +49,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         if done.returncode:
             pytest.fail(f"The PostgreSQL server of the tests cannot be started: {done.stdout}")
     rules = data / "pg_hba.conf"
-    rules.write_text("host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+    rules.write_text("local all postgres trust\nhost all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
     running = Server(port)
     running.query("SELECT pg_reload_conf()")
     running.query(f"CREATE ROLE {USER} LOGIN PASSWORD %s", parameters=(PASSWORD,))

@@ -73,16 +73,16 @@ class Server:
         finally:
             target.close()
 
-    def copy(self, source: Path, database: str) -> dict[str, Any]:
+    def copy(self, source: Path, database: str, replaces: bool = False) -> dict[str, Any]:
         """Copy a source as the module does it."""
         from ansible_collections.updraft.airflow.plugins.module_utils.metadata_copy import Copy
         from ansible_collections.updraft.airflow.plugins.module_utils.metadata_marker import Marker
         from ansible_collections.updraft.airflow.plugins.module_utils.metadata_sqlite import SqliteSource
 
-        reader = SqliteSource(str(source))
+        reader = SqliteSource(str(source), lenient=replaces)
         try:
             with self.target(database) as target:
-                return Copy(reader, target, Marker(target), SOURCE_NAME).run()
+                return Copy(reader, target, Marker(target), SOURCE_NAME, replaces=replaces).run()
         finally:
             reader.close()
 

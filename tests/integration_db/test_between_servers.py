@@ -131,7 +131,7 @@ def test_what_postgresql_cannot_hold_is_named(mysql: MysqlServer, server: Server
     assert refusals == [
         "dag_tag has rows whose row in dag is missing: (name=lost, dag_id=no such DAG); delete them in the source before the move.",
         "variable.val holds text with a NUL character, which PostgreSQL cannot hold in the row (id=1); correct or delete it in the source"
-        " before the move.",
+        " before the move, or let U+FFFD stand in for such characters by airflow_move_replace_characters (true).",
     ]
     with mysql.source(database) as source, pytest.raises(MoveError, match="The table variable holds text with a NUL character"):
         to_postgresql(source, server, server.create(made.templates[3]))

@@ -144,6 +144,25 @@ def test_a_value_the_server_cannot_hold_undoes_the_copy(server: Server, made: Ma
     assert server.query("SELECT count(*) FROM ab_user", database) == [(0,)]
 
 
+def test_characters_are_replaced_where_that_is_wanted(server: Server, made: Made, sources: dict[int, Path], tmp_path: Path) -> None:
+    source = changed_source(
+        sources[2],
+        tmp_path,
+        "UPDATE variable SET val = 'a' || char(0) || 'b' WHERE id = 1",
+        "UPDATE variable SET val = CAST(x'61ff62' AS TEXT) WHERE id = 2",
+        "UPDATE dag SET timetable_description = char(0)",
+    )
+    with sqlite3.connect(source) as connection:
+        (dags,) = connection.execute("SELECT count(*) FROM dag").fetchone()
+    connection.close()
+    database = server.create(made.templates[2])
+    result = server.copy(source, database, replaces=True)
+    assert server.query("SELECT val FROM variable WHERE id IN (1, 2)", database) == [("a\ufffdb",), ("a\ufffdb",)]
+    sentence = "have characters that PostgreSQL cannot hold; U+FFFD stands in for each of these."
+    assert f"2 values of variable.val {sentence}" in result["notes"]
+    assert f"{dags} values of dag.timetable_description {sentence}" in result["notes"]
+
+
 def test_a_server_that_changes_values_is_noticed(server: Server, made: Made, sources: dict[int, Path]) -> None:
     database = server.create(made.templates[2])
     server.query(

@@ -44,10 +44,13 @@ class Play:
             for number, (name, variables) in enumerate(hosts.items(), start=2)
         }
 
-    def run(self, host: str, check_mode: bool = False, survey: bool = False, **play_variables: Any) -> dict[str, Any]:
+    def run(
+        self, host: str, check_mode: bool = False, survey: bool = False, hold_secrets: bool = False, **play_variables: Any
+    ) -> dict[str, Any]:
         """The action's result on one host."""
         loader = DataLoader()
-        task = MagicMock(args={"survey": True} if survey else {}, check_mode=check_mode, async_val=0, delegate_to=None, diff=False)
+        arguments = {"survey": survey, "hold_secrets": hold_secrets}
+        task = MagicMock(args=arguments, check_mode=check_mode, async_val=0, delegate_to=None, diff=False)
         task_vars = {**self.hostvars[host], **play_variables, "inventory_hostname": host, "groups": self.groups, "hostvars": self.hostvars}
         action = ActionModule(
             task=task,
@@ -83,6 +86,28 @@ def test_secrets_are_written_once(single: Play, tmp_path: Path) -> None:
     assert first["plan"]["database"]["password"] == (folder / "metadata_db_password.txt").read_text().strip()
     second = single.run("h1")
     assert (second["changed"], second["plan"]) == (False, first["plan"])
+
+
+def test_secrets_are_held_back_while_a_database_is_looked_at(single: Play, tmp_path: Path) -> None:
+    external: dict[str, Any] = {
+        "airflow_metadata_db_host": "db.example.org",
+        "airflow_metadata_db_managed": False,
+        "airflow_metadata_db_password": "x",
+    }
+    held = single.run("h1", hold_secrets=True, **external)
+    assert (held["changed"], held["holds_secrets"], held["findings"]) == (False, True, [])
+    assert held["plan"]["database"]["check"]["host"] == "db.example.org"
+    assert os.listdir(tmp_path) == []
+    kept = single.run("h1", **external)
+    assert (kept["changed"], kept["holds_secrets"]) == (True, False)
+    again = single.run("h1", hold_secrets=True, **external)
+    assert (again["holds_secrets"], again["plan"]) == (False, kept["plan"])
+
+
+def test_secrets_are_kept_at_once_where_there_is_nothing_to_look_at(single: Play, tmp_path: Path) -> None:
+    result = single.run("h1", hold_secrets=True)
+    assert (result["changed"], result["holds_secrets"]) == (True, False)
+    assert os.listdir(tmp_path) == ["credentials"]
 
 
 def test_check_mode_writes_nothing(single: Play, tmp_path: Path) -> None:

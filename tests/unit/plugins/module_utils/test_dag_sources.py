@@ -256,6 +256,11 @@ def test_a_repository_that_is_refused(git_source: Open, repository: Repository, 
     assert finding(git_source(**options)) == sentence.format(repository.path)
 
 
+def test_a_repository_that_is_not_there_is_told_with_gits_reason(git_source: Open) -> None:
+    told = finding(git_source(repository="file:///nowhere/dags.git"))
+    assert told == "file:///nowhere/dags.git could not be fetched: fatal: '/nowhere/dags.git' does not appear to be a git repository."
+
+
 def test_a_repository_without_dags_is_refused(git_source: Open, repository: Repository) -> None:
     repository.commit(docs__x_txt="")
     sentence = f"main of {repository.path}, folder docs holds no file that ends with .py or .zip: correct the path in airflow_dags."

@@ -12,22 +12,23 @@ import pytest
 from ansible_collections.updraft.airflow.plugins.module_utils.host_postgresql import find_clusters
 
 
-def make_cluster(folder: Path, name: str, *oids: int, own: bool = False) -> dict[str, Any]:
+def make_cluster(folder: Path, name: str, *oids: int, own: bool = False, port: int = 5432) -> dict[str, Any]:
     """The files of a cluster as Debian lays them out, and what is to be found of it."""
     configuration, data = folder / "etc" / name, folder / "lib" / name
     (configuration / "conf.d").mkdir(parents=True)
     for oid in (1, 4, 13757, *oids):
         (data / "base" / str(oid)).mkdir(parents=True)
     (data / "base" / "pgsql_tmp").mkdir()
-    settings = f"#data_directory = '/elsewhere'\ndata_directory = '{data}'\t\t# use data in another directory\n"
+    settings = f"port = {port}\t# chosen\n#data_directory = '/elsewhere'\ndata_directory = '{data}'\t\t# another directory\n"
     (configuration / "postgresql.conf").write_text(settings)
     if own:
-        (configuration / "conf.d" / "airflow.conf").write_text("# by Ansible\nport = 5432\nmax_connections = '100'\n")
-    settings_of = {"port": "5432", "max_connections": "100"} if own else {}
+        (configuration / "conf.d" / "airflow.conf").write_text("# by Ansible\nport = 5434\nmax_connections = '100'\n")
+    settings_of = {"port": "5434", "max_connections": "100"} if own else {}
     return {
         "name": name,
         "config_dir": str(configuration),
         "data_dir": str(data),
+        "port": 5434 if own else port,
         "own": own,
         "disabled": False,
         "settings": settings_of,
@@ -73,7 +74,7 @@ def test_clusters_with_and_without_databases(tmp_path: Path) -> None:
     install_server(tmp_path, "17")
     expected = [
         make_cluster(tmp_path, "15/main"),
-        make_cluster(tmp_path, "15/other", 16384, 24601),
+        make_cluster(tmp_path, "15/other", 16384, 24601, port=5433),
         make_cluster(tmp_path, "17/main", 16388, own=True),
     ]
     assert found(tmp_path) == expected

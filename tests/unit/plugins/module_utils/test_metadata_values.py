@@ -95,6 +95,41 @@ def test_what_the_server_cannot_hold_is_refused(kind: ColumnType, value: Any, wh
         encoder_of(kind).many([None, value])
 
 
+REPLACED = [
+    (ColumnType("text"), "a\0b", "a\ufffdb"),
+    (ColumnType("text"), "\0", "\ufffd"),
+    (ColumnType("text"), "a\udcffb\t", "a\ufffdb\\t"),
+    (ColumnType("text", charset="utf8mb3", engine="MySQL"), "a\0\udcff", "a\\0\ufffd"),
+    (ColumnType("json"), '"a\udcff"', '"a\ufffd"'),
+    (ColumnType("json"), '"\\u0000"', '"\\\\u0000"'),
+    (ColumnType("jsonb"), '"\\u0000\\u0000"', '"\\\\ufffd\\\\ufffd"'),
+    (ColumnType("jsonb"), '"\\ud800\\ud83d\\ude00\\udc00\0"', '"\\\\ufffd\\\\ud83d\\\\ude00\\\\ufffd\ufffd"'),
+    (ColumnType("jsonb", engine="MySQL"), '"\\u0000\\udbff"', '"\\\\u0000\\\\ufffd"'),
+    (ColumnType("jsonb"), '"\\\\u0000"', '"\\\\\\\\u0000"'),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "field"), REPLACED)
+def test_a_character_is_replaced_where_that_is_wanted(kind: ColumnType, value: str, field: str) -> None:
+    encoder = encoder_of(kind, replaces=True)
+    assert encoder.one(value) == field
+    assert list(encoder.many(["x" if kind.kind == "text" else '"x"', value, None])) == ["x" if kind.kind == "text" else '"x"', field, "\\N"]
+    is_changed = "ufffd" in field or "\ufffd" in field
+    assert encoder.counts() == (0, 2 if is_changed else 0)
+    sentence = f"2 values of t.c have characters that {kind.engine} cannot hold; U+FFFD stands in for each of these."
+    assert encoder.notes("t", "c") == ([sentence] if is_changed else [])
+
+
+def test_both_sides_have_one_digest_after_a_replacement() -> None:
+    kinds = [ColumnType("text"), ColumnType("jsonb")]
+    source = Lines([encoder_of(kind, replaces=True) for kind in kinds])
+    lines = source.encode([("a\0", '{"b": "\\u0000"}')])
+    target = Lines([encoder_of(kind) for kind in kinds])
+    # As PostgreSQL writes the document.
+    target.add([lines[0].replace(b"\\\\ufffd", "\ufffd".encode())])
+    assert source.digest.hexdigest() == target.digest.hexdigest()
+
+
 def test_a_refusal_does_not_show_the_value() -> None:
     with pytest.raises(RefusedValue) as refused:
         encoder_of(ColumnType("integer")).one("hunter2")

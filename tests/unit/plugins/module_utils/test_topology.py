@@ -11,16 +11,19 @@ import pytest
 from ansible_collections.updraft.airflow.plugins.filter.database_settings import database_settings
 from ansible_collections.updraft.airflow.plugins.module_utils.topology import Host
 from topology_inventory import (
+    OLD_HOME,
     PYTHON_311,
     PYTHON_312,
     PYTHON_313,
     MemoryStore,
+    adopted,
     cluster,
     compiled,
     daemon,
     facts,
     findings,
     info,
+    installation,
     inventory,
     plan,
     server,
@@ -94,6 +97,47 @@ def test_an_external_server_is_no_unit_of_the_host() -> None:
     assert (result["database"]["managed"], result["database"]["on_this_host"]) == (False, False)
     assert result["database"]["hba"] == []
     assert result["database"]["settings"] == {}
+
+
+EXTERNAL = {"airflow_metadata_db_host": "db.example.org", "airflow_metadata_db_password": "x"}
+
+
+def test_an_external_database_is_looked_at_before_its_first_use_by_one_host() -> None:
+    inputs = inventory({"h1": "webserver", "h2": "scheduler"}, **EXTERNAL)
+    assert plan(inputs, "h1")["database"]["check"] is None
+    assert plan(inputs, "h2")["database"]["check"] == {
+        "name": "airflow",
+        "must_be_empty": False,
+        "is_first_use": True,
+        "host": "db.example.org",
+        "port": 5432,
+        "user": "airflow",
+        "password": "x",
+        "ssl_mode": "prefer",
+        "ssl_root_cert": None,
+        "options": "",
+        "oldest": 14,
+    }
+    url = "postgresql+psycopg2://airflow:x@db.example.org:5432/airflow"
+    record = installation(database={"host": "db.example.org", "port": 5432, "name": "airflow"})
+    record["environment"]["scheduler"]["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = url
+    assert plan(single(found=info(installation=record), **EXTERNAL))["database"]["check"] is None
+
+
+def test_a_cluster_that_is_there_is_looked_at_by_its_socket() -> None:
+    there = {**cluster("15/main"), "port": 5433}
+    found = info(adopted=adopted(), metadata={"size_mb": 1}, postgresql_clusters=[there])
+    assert plan(single("metadata_db", found=found, airflow_adopt_home=OLD_HOME))["database"]["check"] == {
+        "name": "airflow",
+        "must_be_empty": True,
+        "is_first_use": False,
+        "host": "/var/run/postgresql",
+        "port": 5433,
+        "user": "postgres",
+        "place": "the database airflow on h1",
+        "owner": "airflow",
+    }
+    assert plan(server())["database"]["check"] is None
 
 
 def test_running_tasks_get_the_drain_timeout() -> None:

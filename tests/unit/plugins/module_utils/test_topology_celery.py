@@ -526,7 +526,7 @@ CASES: dict[str, tuple[Inputs, str]] = {
     "queues as a text": (celery(airflow_worker_queues="default"), "airflow_worker_queues must be a list of texts, not 'default' (h1)."),
     "an instance with a blank": (
         celery(airflow_worker_instances={"my reports": {"queues": ["reports"]}}),
-        "'airflow_worker_instances of h1: my reports' stands in a unit's name: use letters, digits, _ and - only.",
+        "airflow_worker_instances of h1: 'my reports' stands in a unit's name: use letters, digits, _ and - only.",
     ),
     "an instance that is a list": (
         celery(airflow_worker_instances={"reports": ["reports"]}),

@@ -37,10 +37,27 @@ def taking_over(components: str = "metadata_db", version: str = "2.11.2", wanted
     return inputs
 
 
-def running(record: dict[str, Any], components: str = "metadata_db", **variables: Any) -> Inputs:
-    """An inventory whose host has an installation of this collection."""
-    inputs: Inputs = single(components, found=info(installation=record), **variables)
+def moving(found: dict[str, Any]) -> Inputs:
+    """An inventory that takes over an installation with this database."""
+    inputs: Inputs = single("metadata_db", found=info(adopted=adopted(), metadata=found), airflow_adopt_home=OLD_HOME)
     return inputs
+
+
+def metadata(revision: str | None, tables: dict[str, int]) -> dict[str, Any]:
+    """What is found in a database."""
+    return {"path": f"{OLD_HOME}/airflow.db", "size_mb": 1, "revision": revision, "tables": tables}
+
+
+def running(record: dict[str, Any], components: str = "metadata_db", free_mb: dict[str, int] | None = None, **variables: Any) -> Inputs:
+    """An inventory whose host has an installation of this collection."""
+    found = info(installation=record, **({"free_mb": free_mb} if free_mb else {}))
+    inputs: Inputs = single(components, found=found, **variables)
+    return inputs
+
+
+def apart(*clocks: dict[str, float]) -> dict[str, Host]:
+    """Hosts h1, h2 and so on with these clocks."""
+    return {f"h{number}": Host(f"h{number}", {}, facts(f"198.18.0.{number}"), info(clock=clock)) for number, clock in enumerate(clocks, 1)}
 
 
 HOST_CASES = {
@@ -55,6 +72,14 @@ HOST_CASES = {
     "renamed group": (
         inventory({"h1": "webserver"}, airflow_scheduler_group="blue_scheduler"),
         "Group blue_scheduler has no host: put one into it.",
+    ),
+    "a group with a slip in its name": (
+        inventory({"h1": "webserver shceduler"}),
+        "airflow_shceduler is not a group of this collection: airflow_scheduler is; rename it.",
+    ),
+    "a group too many": (
+        inventory({"h1": ALL, "h2": "workers"}),
+        "airflow_workers is not a group of this collection: airflow_worker is; rename it.",
     ),
     "monitoring": (
         inventory({"h1": f"{ALL} monitoring"}),
@@ -133,6 +158,24 @@ HOST_CASES = {
         server(system=facts(distribution="Alpine", os_family="Alpine", release="3")),
         "h1 runs Alpine 3, which is not supported: use Debian 12 or 13.",
     ),
+    "two clocks": (
+        inventory({"h1": ALL, "h2": "triggerer"}, details=apart({"least": -1.5, "most": 0.5}, {"least": 41.2, "most": 44.0})),
+        "The clock of h2 is at least 41 seconds ahead of that of h1: let a time server set the clock (timedatectl set-ntp true) on both.",
+    ),
+    "a clock behind the others'": (
+        inventory({"h1": ALL, "h2": "triggerer"}, details=apart({"least": -1.5, "most": 0.5}, {"least": -3602.0, "most": -3600.0})),
+        "The clock of h1 is at least 3598 seconds ahead of that of h2: let a time server set the clock (timedatectl set-ntp true) on both.",
+    ),
+    "a clock ahead": (
+        server(found=info(clock={"least": 299.8, "most": 303.0})),
+        "The clock of h1 is at least 300 seconds ahead of that of the controller: let a time server set the clock (timedatectl set-ntp "
+        "true) on both.",
+    ),
+    "a clock behind": (
+        server(found=info(clock={"least": -303.0, "most": -299.8})),
+        "The clock of h1 is at least 300 seconds behind that of the controller: let a time server set the clock (timedatectl set-ntp "
+        "true) on both.",
+    ),
     "no address": (
         inventory({"h1": ALL, "h2": "triggerer"}, details={"h2": Host("h2", {}, facts(None), info())}),
         "h2 has no default IPv4 address for the other hosts to reach it by: set airflow_advertised_address on it.",
@@ -159,6 +202,19 @@ VERSION_CASES = {
     "half a version": (
         server(airflow_version="3.3"),
         "airflow_version is '3.3', which is not a release: write it in full, as in 3.3.2.",
+    ),
+    "an old version of what runs": (
+        running(installation("3.3.2"), airflow_version="2.9.3"),
+        "airflow_version 2.9.3 is not supported: use 2.10 to 2.11 or 3.x (2.11.2 and 3.3.2 are tested).",
+    ),
+    "a version of another time": (
+        running(installation("3.3.2"), airflow_version="4.0.0"),
+        "airflow_version 4.0.0 is not supported: use 2.10 to 2.11 or 3.x (2.11.2 and 3.3.2 are tested).",
+    ),
+    "a downgrade to another line": (
+        running(installation("3.3.2"), airflow_version="2.11.2"),
+        "airflow_version 2.11.2 is older than the running 3.3.2, and Airflow cannot go back: set airflow_version to 3.3.2 or newer, or "
+        "restore a backup.",
     ),
     "an old version": (
         server(airflow_version="2.9.3"),
@@ -206,6 +262,31 @@ VERSION_CASES = {
         f"The installation in {OLD_HOME} is Airflow 3.1.0, and this release moves the data of 2.10.3 to 2.11 and of 3.3 only: upgrade "
         "it to "
         "3.3.2 by hand first (with a backup), then run again.",
+    ),
+    "an empty file to move": (
+        moving(metadata(None, {})),
+        f"The database {OLD_HOME}/airflow.db on h1 is empty, so there is nothing to move: correct [database] sql_alchemy_conn of the "
+        "installation to take over, or restore the file.",
+    ),
+    "a file of somebody else to move": (
+        moving(metadata(None, {"customers": 3, "orders": 9, "parts": 1, "persons": 0, "places": 7})),
+        f"The database {OLD_HOME}/airflow.db on h1 is none of Airflow's: it has no revision of a schema, and the tables customers, orders, "
+        "parts and 2 more; correct [database] sql_alchemy_conn of the installation to take over, or restore the file.",
+    ),
+    "a file newer than its installation": (
+        moving(metadata("d2f4e1b3c5a7", {"dag": 1})),
+        f"The database {OLD_HOME}/airflow.db on h1 has the schema of Airflow 3.3.0, which is newer than the 2.11.2 that was found there: "
+        "install that version in the old environment, or restore the database from a backup.",
+    ),
+    "a file older than its installation": (
+        moving(metadata("22ed7efa9da2", {"dag": 1})),
+        f"The database {OLD_HOME}/airflow.db on h1 has the schema of Airflow 2.10.0, and the installation there is 2.11.2: run 'airflow db "
+        "migrate' of the old installation first.",
+    ),
+    "a file of an unknown schema": (
+        moving(metadata("0123456789ab", {"dag": 1})),
+        f"The database {OLD_HOME}/airflow.db on h1 is at the revision 0123456789ab, which is none of Airflow 2.11.2's: bring it to that by "
+        "'airflow db migrate' of the old installation, or restore it from a backup.",
     ),
     "unknown executor": (
         server(airflow_executor="KubernetesExecutor"),
@@ -264,10 +345,35 @@ VERSION_CASES = {
     "too little room for a move": (
         single(
             "metadata_db",
-            found=info(adopted=adopted(), metadata={"size_mb": 1000}, free_mb={"home": 4000, "config_dir": 4000}),
+            found=info(adopted=adopted(), metadata={"size_mb": 1000}, free_mb={"home": 4000, "postgresql": 4000}),
             airflow_adopt_home=OLD_HOME,
         ),
         "h1 has 4000 MB free for /opt/airflow, and about 4200 MB are needed: make room.",
+    ),
+    "too little room for logs": (
+        single(
+            "metadata_db",
+            found=info(adopted=adopted(), metadata={"size_mb": 10}, free_mb={"home": 4000}, copies_mb=5000),
+            airflow_adopt_home=OLD_HOME,
+        ),
+        "h1 has 4000 MB free for /opt/airflow, and about 6210 MB are needed: make room.",
+    ),
+    "too little room for the server's data": (
+        single(
+            "metadata_db",
+            found=info(
+                adopted=adopted(),
+                metadata={"size_mb": 1000},
+                free_mb={"home": 4000, "postgresql": 1500, "mysql": 1500},
+                devices={"home": 1, "postgresql": 2, "mysql": 2},
+            ),
+            airflow_adopt_home=OLD_HOME,
+        ),
+        "h1 has 1500 MB free for the data of PostgreSQL, and about 2000 MB are needed: make room.",
+    ),
+    "a disk that has become full": (
+        running(installation(), free_mb={"home": 3, "config_dir": 3}),
+        "h1 has 3 MB free for /opt/airflow, and about 100 MB are needed: make room.",
     ),
 }
 
@@ -712,6 +818,13 @@ def test_hosts_left_at_another_schema_are_refused() -> None:
     assert found == ["The hosts have versions with different schemas (3.3.2 on h1, 3.2.0 on h2): restore the ones that were left behind."]
 
 
+def test_clocks_that_may_be_right_pass() -> None:
+    # A slow host: between the two moments of the controller lies the whole run of the module.
+    hosts = apart({"least": -1.0, "most": 0.1}, {"least": 4.5, "most": 20.0})
+    assert findings(inventory({"h1": ALL, "h2": "triggerer"}, details=hosts)) == []
+    assert findings(server(found=info(clock={"least": -90.0, "most": 30.0}))) == []
+
+
 def test_all_findings_come_together() -> None:
     found = findings(server(airflow_version="3.3", airflow_user="root", airflow_size="huge", airflow_tls="yes"))
     assert len(found) == 4
@@ -720,6 +833,13 @@ def test_all_findings_come_together() -> None:
 def test_a_finding_is_told_once() -> None:
     found = findings(inventory({"h1": "webserver", "h2": "webserver"}))
     assert len(found) == len(set(found))
+
+
+def test_a_group_for_some_hosts_of_a_component_passes() -> None:
+    inputs = inventory({"h1": f"{ALL} broker worker", "h2": "worker"})
+    child = {**inputs.groups, "airflow_worker_gpu": ["h2"]}
+    assert findings(Inputs(inputs.hosts, child, FILES)) == []
+    assert findings(Inputs(inputs.hosts, {**inputs.groups, "airflow_teams": ["h1", "h2"], "airflow_workers": ["elsewhere"]}, FILES)) == []
 
 
 @pytest.mark.parametrize("name", ["airflow_anything_else", "airflow_dag_owner", "airflow_team"])

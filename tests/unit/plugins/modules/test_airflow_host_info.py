@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.updraft.airflow.plugins.modules.airflow_host_info import why_unread
 
 RunModule = Callable[..., dict[str, Any]]
 
@@ -162,6 +165,52 @@ def test_what_makes_a_take_over_impossible(look: Callable[..., dict[str, Any]], 
     config, database = look(adopt_home=str(empty))["adopted"]["problems"][0], look(adopt_home=str(empty))["adopted"]["problems"][-1]
     assert config == f"There is no {empty}/airflow.cfg; set airflow_adopt_home to the AIRFLOW_HOME that holds the airflow.cfg to take over."
     assert database.startswith(f"The metadata database {empty}/airflow.db cannot be read (")
+
+
+def test_who_else_has_the_database_open_is_a_problem(look: Callable[..., dict[str, Any]], old_airflow: Any, user: str) -> None:
+    old_airflow.make_database()
+    old_airflow.start("scheduler", "-D")
+    with open(old_airflow.database, "rb") as handle:
+        other = subprocess.Popen(["sleep", "60"], stdin=handle)
+    try:
+        adopted = look(adopt_home=str(old_airflow.home))["adopted"]
+    finally:
+        other.kill()
+        other.wait()
+    holder = f"sleep (process {other.pid} of {user})"
+    assert adopted["strangers"] == [holder]
+    assert adopted["problems"] == [
+        f"The metadata database {old_airflow.database} is in use by {holder}, which is none of the daemons that are stopped for a move; "
+        "end that, and run again."
+    ]
+    assert look(adopt_home=str(old_airflow.home))["adopted"]["problems"] == []
+
+
+def test_a_database_that_is_locked_is_told_with_who_holds_it() -> None:
+    error = sqlite3.OperationalError("database is locked")
+    assert why_unread("/home/jane/airflow/airflow.db", error, ["sqlite3 (process 7 of jane)"]) == (
+        "The metadata database /home/jane/airflow/airflow.db is locked by sqlite3 (process 7 of jane), and could not be read; end that, "
+        "and run again."
+    )
+    assert "is locked by a process, and could not be read;" in why_unread("/a.db", error, [])
+
+
+def test_a_damaged_database_is_a_problem(look: Callable[..., dict[str, Any]], old_airflow: Any) -> None:
+    old_airflow.database.write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
+    (problem,) = look(adopt_home=str(old_airflow.home))["adopted"]["problems"][-1:]
+    assert problem.startswith(f"The metadata database {old_airflow.database} cannot be read (file is not a database); repair it or correct")
+
+
+def test_what_would_be_copied_is_measured(look: Callable[..., dict[str, Any]], old_airflow: Any) -> None:
+    old_airflow.make_database()
+    logs = old_airflow.home / "logs" / "dag_id=a"
+    logs.mkdir(parents=True)
+    before = look(adopt_home=str(old_airflow.home))
+    (logs / "attempt=1.log").write_bytes(os.urandom(3 * 1024**2))
+    after = look(adopt_home=str(old_airflow.home))
+    assert after["copies_mb"] - before["copies_mb"] == 3
+    assert set(after["devices"]) == set(after["free_mb"]) == {"home", "config_dir", "postgresql", "mysql"}
+    assert abs(time.time() - after["clock"]) < 30
 
 
 def test_a_key_from_a_command_is_a_problem(look: Callable[..., dict[str, Any]], old_airflow: Any) -> None:
