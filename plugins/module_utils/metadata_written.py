@@ -51,6 +51,8 @@ KINDS = (
 PAUSED = Kind("paused", "DAG that was paused or unpaused", "DAGs that were paused or unpaused", "dag", "dag_id", ("is_paused",))
 # What Airflow's migration to 3.x writes in the place of NULL; of texts it is an empty one.
 _FILLED = {"slots": "0", "include_deferred": "0", "active": "0", "is_paused": "0"}
+# And in the place of a variable's name.
+_NAMELESS = "__airflow_var_fix_"
 
 _TASKS = (
     "SELECT t.dag_id, t.run_id, t.task_id, t.map_index, t.state, CASE WHEN t.start_date IS NULL THEN 0 ELSE 1 END FROM task_instance t"
@@ -132,7 +134,7 @@ class _Reader:
         further = self._roles() if kind.name == "users" else {}
         found = {}
         for key, *values in self.rows(kind.table, (kind.key, *kind.columns)):
-            if key is not None:
+            if key is not None and not str(key).startswith(_NAMELESS):
                 texts = [_text(name, value) for name, value in zip(kind.columns, values)]
                 found[str(key)] = _digest([*texts, *further.get(str(key), ())])
         return found

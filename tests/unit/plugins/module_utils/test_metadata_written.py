@@ -31,7 +31,7 @@ CREATE TABLE dag_run (id INTEGER PRIMARY KEY, dag_id VARCHAR(250), run_id VARCHA
 CREATE TABLE task_instance (dag_id VARCHAR(250), task_id VARCHAR(250), run_id VARCHAR(250), map_index INTEGER, state VARCHAR(20),
     start_date TIMESTAMP, try_number INTEGER, PRIMARY KEY (dag_id, task_id, run_id, map_index));
 INSERT INTO connection VALUES (1, 'warehouse', 'postgres', NULL, 'db', 'dwh', 'jane', 'gAAA', 5432, 1, NULL);
-INSERT INTO variable VALUES (1, 'team', 'gAAB', NULL, 1), (2, 'empty', NULL, NULL, NULL);
+INSERT INTO variable VALUES (1, 'team', 'gAAB', NULL, 1), (2, 'empty', NULL, NULL, NULL), (3, NULL, 'nameless', NULL, 0);
 INSERT INTO slot_pool VALUES (1, 'default_pool', 128, 'Default pool', 0), (2, 'odd', NULL, NULL, 0);
 INSERT INTO ab_user VALUES (1, 'jane', 'Jane', 'Doe', 'jane@example.org', 'scrypt:x', 1, NULL, 3);
 INSERT INTO ab_role VALUES (1, 'Admin'), (2, 'Viewer');
@@ -50,6 +50,7 @@ INSERT INTO task_instance VALUES
 MIGRATION_TO_3 = """
 ALTER TABLE dag_run RENAME COLUMN execution_date TO logical_date;
 UPDATE variable SET val = '' WHERE val IS NULL;
+UPDATE variable SET key = '__airflow_var_fix_888b59e02a5b_3' WHERE key IS NULL;
 UPDATE variable SET is_encrypted = 0 WHERE is_encrypted IS NULL;
 UPDATE slot_pool SET slots = 0 WHERE slots IS NULL;
 UPDATE dag_run SET start_date = '2026-01-01 00:00:01' WHERE id = 1;
@@ -69,12 +70,9 @@ def written(tmp_path: Path, request: pytest.FixtureRequest) -> Written:
     def run(statements: str, **own: list[str]) -> dict[str, Any]:
         with contextlib.closing(sqlite3.connect(now)) as connection:
             connection.executescript(request.param + statements)
-        sources = [SqliteSource(str(path)) for path in (before, now)]
-        try:
-            return metadata_written.written(*sources, own)
-        finally:
-            for source in sources:
-                source.close()
+        with contextlib.closing(SqliteSource(str(before))) as copy, contextlib.closing(SqliteSource(str(now))) as later:
+            found: dict[str, Any] = metadata_written.written(copy, later, own)
+            return found
 
     return run
 
@@ -214,7 +212,7 @@ class MarkedServer:
         return [tuple(self.marker.get(name) for name in names)]
 
 
-TABLES = {"connection": 1, "variable": 2, "dag_run": 2}
+TABLES = {"connection": 1, "variable": 3, "dag_run": 2}
 
 
 @pytest.mark.parametrize(

@@ -29,14 +29,16 @@ BY_HAND = "go back by hand, as docs/operations.md tells under 'Going back'"
 
 def record(**changed: Any) -> dict[str, Any]:
     """What was installed by the lift."""
-    return installation("2.11.2", **{"adopted": adopted(), "moved": MOVED, **changed})
+    made: dict[str, Any] = installation("2.11.2", **{"adopted": adopted(), "moved": MOVED, **changed})
+    return made
 
 
 def lifted(found: dict[str, Any] | None = None, components: str = "", goes_back: bool = True, **variables: Any) -> Inputs:
     """A host after its lift."""
     found = info(**{"installation": record(), "lifted": LEFT, **(found or {})})
     variables = {"airflow_adopt_home": OLD_HOME, "airflow_version": "2.11.2", **variables}
-    return replace(single(f"metadata_db {components}", found=found, **variables), goes_back=goes_back)
+    inputs: Inputs = single(f"metadata_db {components}", found=found, **variables)
+    return replace(inputs, goes_back=goes_back)
 
 
 def gone_back(goes_back: bool = False, **variables: Any) -> Inputs:
@@ -85,7 +87,7 @@ def test_without_an_old_webserver_no_page_is_waited_for() -> None:
 
 
 def test_what_the_collection_writes_itself_is_known() -> None:
-    variables = {
+    variables: dict[str, Any] = {
         "airflow_connections": [{"conn_id": "lake", "conn_type": "aws"}],
         "airflow_variables": [{"key": "team", "value": "blue"}],
         "airflow_pools": [{"name": "reports", "slots": 4}],
@@ -178,10 +180,9 @@ def test_the_executor_of_the_old_installation() -> None:
     ids=["nothing", "fresh", "in place", "own", "old database", "copy", "daemons", "both run"],
 )
 def test_where_there_is_nothing_to_go_back_to(found: dict[str, Any], expected: str) -> None:
-    variables = {"airflow_adopt_home": ""}
-    assert expected in findings(lifted(found, **variables), STORE)
+    assert expected in findings(lifted(found, airflow_adopt_home=""), STORE)
     # Other playbooks do not ask.
-    assert expected not in findings(lifted(found, goes_back=False, **variables), STORE)
+    assert expected not in findings(lifted(found, goes_back=False, airflow_adopt_home=""), STORE)
 
 
 def test_all_that_is_missing_is_told_at_once() -> None:
