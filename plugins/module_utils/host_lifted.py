@@ -16,13 +16,23 @@ BACKUP = os.path.join("backups", "before-the-move.db")
 RECORD = os.path.join("backups", "rolled-back.json")
 """Where they are, below `airflow_home`."""
 
+NOTHING = {
+    "source_is_there": False,
+    "backup_is_there": False,
+    "remembered": [],
+    "running": [],
+    "record_is_there": False,
+    "is_gone_back": False,
+}
+
 
 def describe_lift(installation: dict[str, Any] | None, home: str) -> dict[str, Any] | None:
     """What there is of the source of a lift, None where nothing was lifted. Raises OSError and ValueError for a damaged record."""
     moved = (installation or {}).get("moved")
-    if installation is None or not moved:
-        return None
     record = read_record(os.path.join(home, RECORD))
+    if installation is None or not moved:
+        # Somebody who lifts anew by hand may have left it.
+        return {**NOTHING, "record_is_there": True} if record is not None else None
     is_own = moved.get("kind") == "own"
     return {
         "source_is_there": os.path.isfile(moved["path"]),

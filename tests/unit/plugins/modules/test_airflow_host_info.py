@@ -151,6 +151,13 @@ def test_a_rollback_from_another_database_is_over(look: Callable[..., dict[str, 
     assert (found["lifted"]["record_is_there"], found["lifted"]["is_gone_back"], found["adopted"]) == (True, False, None)
 
 
+def test_a_record_without_an_installation_is_one_to_remove(look: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    (tmp_path / "opt" / "backups").mkdir(parents=True)
+    (tmp_path / "opt" / "backups" / "rolled-back.json").write_text("{}")
+    lifted = look()["lifted"]
+    assert {name for name, value in lifted.items() if value} == {"record_is_there"}
+
+
 def test_units_of_an_installation_of_the_collections_own_are_no_old_daemons(
     look: Callable[..., dict[str, Any]], old_airflow: Any, tmp_path: Path
 ) -> None:
