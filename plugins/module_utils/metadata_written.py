@@ -106,6 +106,7 @@ def written(before: Source, now: Source, own: Mapping[str, Sequence[str]] | None
         "left_out": {name: names for name, names in left_out.items() if names},
         "running": running,
         "told": told(found),
+        "told_left_out": told_left_out(left_out),
         "told_running": told_running(running),
     }
 
@@ -239,6 +240,12 @@ def told(found: Mapping[str, Any]) -> list[str]:
         names = found[PAUSED.name]
         lines.append(f"{_counted(len(names), PAUSED.one, PAUSED.many)} ({_listed(names)})")
     return lines
+
+
+def told_left_out(left_out: Mapping[str, Sequence[str]]) -> list[str]:
+    """What the collection itself wrote, or would write again, in words."""
+    parts = [f"{kind.many} ({_listed(left_out[kind.name])})" for kind in KINDS if left_out[kind.name]]
+    return [f"Not counted, for site wrote it or would write it again: {', '.join(parts)}"] if parts else []
 
 
 def told_running(running: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -310,6 +310,11 @@ told:
   type: list
   elements: str
   sample: ["2 DAG runs (hello: 1 began and 1 went on)", "1 connection (warehouse)"]
+told_left_out:
+  description: The names of O(own) that differ, in one line, none where there are none.
+  returned: for written
+  type: list
+  elements: str
 told_running:
   description: The tasks that run now, in one line, none where none runs.
   returned: for written

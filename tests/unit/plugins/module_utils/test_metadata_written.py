@@ -80,6 +80,7 @@ def written(tmp_path: Path, request: pytest.FixtureRequest) -> Written:
 def test_nothing_was_written(written: Written) -> None:
     found = written("")
     assert (found["writes"], found["told"], found["running"], found["left_out"]) == (0, [], [], {})
+    assert (found["told_left_out"], found["told_running"]) == ([], [])
 
 
 def test_what_daemons_and_logins_write_is_nothing(written: Written) -> None:
@@ -179,6 +180,7 @@ def test_what_the_collection_writes_is_told_apart(written: Written) -> None:
     assert found["told"] == ["1 connection (mine)"]
     assert found["writes"] == 1
     assert found["left_out"] == {"connections": ["inventory"], "users": ["updraft"]}
+    assert found["told_left_out"] == ["Not counted, for site wrote it or would write it again: connections (inventory), users (updraft)"]
 
 
 def test_tables_that_one_side_does_not_have_are_empty(written: Written) -> None:
