@@ -152,6 +152,11 @@ test-moves: tools ## Run the scenarios in which executors and brokers change, an
 	tests/tools/prepare-molecule
 	python tests/tools/lanes.py $(LANES) $(MOVES)
 
+test-lift: tools ## Run the scenario of the lifts to 3.3.2 whole: back to the old installation and forward again, too
+	@echo "== Molecule"
+	tests/tools/prepare-molecule
+	python tests/tools/lanes.py 1 sqlite_to_postgresql
+
 test-celery: tools ## Run the scenarios with CeleryExecutor whole: what fails while tasks run, and a table of mistakes
 	@echo "== Molecule"
 	tests/tools/prepare-molecule
@@ -217,4 +222,4 @@ docs: tools ## Write the generated docs anew
 build: tools ## Build the collection's tarball
 	@ansible-galaxy collection build --force --output-path $(CACHE)
 
-.PHONY: help tools docker-engine demo demo-clean checks lint unit database api bench-objects bench-throughput bench-copy bench-lift dags canary sanity molecule servers-and-scenarios test-local test-inputs test-moves test-celery test-cluster test-cluster-mysql test-tls test-grown test-replaced test-secrets test-faults test locks docs build
+.PHONY: help tools docker-engine demo demo-clean checks lint unit database api bench-objects bench-throughput bench-copy bench-lift dags canary sanity molecule servers-and-scenarios test-local test-inputs test-moves test-lift test-celery test-cluster test-cluster-mysql test-tls test-grown test-replaced test-secrets test-faults test locks docs build

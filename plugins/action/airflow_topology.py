@@ -44,7 +44,7 @@ class ActionModule(ActionBase):
     _requires_connection = False
     _supports_check_mode = True
     _supports_async = False
-    _VALID_ARGS: frozenset[str] = frozenset({"survey", "hold_secrets"})
+    _VALID_ARGS: frozenset[str] = frozenset({"survey", "hold_secrets", "goes_back"})
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """`findings` is empty when there is a plan: a failure here would be hidden by `no_log`, so the role tells them."""
@@ -64,7 +64,8 @@ class ActionModule(ActionBase):
             return self._refusal([f"{current} is in none of the installation's groups: put it into the group it is to serve."])
         store = self._store(task_vars, own, next(iter(inputs.hosts)))
         authority = (os.path.join(store.directory, *place) for place in AUTHORITY_FILES)
-        inputs = replace(inputs, missing_authority=[path for path in authority if not os.path.isfile(path)])
+        goes_back = boolean(self._task.args.get("goes_back", False))
+        inputs = replace(inputs, missing_authority=[path for path in authority if not os.path.isfile(path)], goes_back=goes_back)
         if boolean(self._task.args.get("survey", False)):
             return self._survey(inputs, store, current)
         try:

@@ -68,6 +68,11 @@ class Host:
         """What this collection installed here before."""
         return (self.info or {}).get("installation")
 
+    @property
+    def lifted(self) -> Mapping[str, Any]:
+        """What is left of the installation that was lifted from here; empty where none was."""
+        return (self.info or {}).get("lifted") or {}
+
 
 @dataclass(frozen=True)
 class GivenCertificate:
@@ -101,6 +106,8 @@ class Inputs:
     """The hosts of this run when it is limited to some of them."""
     given_certificates: Mapping[str, GivenCertificate] = field(default_factory=dict)
     """What was found in the files of certificates that the user gives, by host."""
+    goes_back: bool = False
+    """Whether this is for going back to the installation that was lifted."""
     missing_authority: Sequence[str] = ()
     """The files of the installation's own authority that the controller does not have."""
 

@@ -37,6 +37,7 @@ from ._topology_objects import objects_plan
 from ._topology_patroni import PROXY_UNIT
 from ._topology_pgbouncer import POOL_UNIT
 from ._topology_python_modules import python_modules
+from ._topology_rollback import executor_of, rollback_plan, rollback_record
 from ._topology_rollout import is_rolled
 from ._topology_rotation import rotation_refusals
 from ._topology_rules_versions import find_python, move_host, moves, source_environment_version, source_python
@@ -116,6 +117,8 @@ def build_plan(draft: Draft, name: str, credentials_dir: str, admin_password_fil
         "objects": objects_plan(draft, name, credentials_dir),
         "canary": canary_plan(draft, name, units),
         "adopted": _adopted(draft, name, carried),
+        "rollback": rollback_plan(draft, name, daemons, [user["username"] for user in _users(draft)]),
+        "rollback_record": rollback_record(draft, name),
         "certificates": certificates(draft, name),
         "rotation_refusals": rotation_refusals(draft, name, handover),
         "credentials": {"dir": credentials_dir, "admin_password_file": admin_password_file},
@@ -328,15 +331,8 @@ def _adopted(draft: Draft, name: str, carried: list[str]) -> dict[str, Any] | No
             if source and os.path.normpath(source) != os.path.normpath(places[kind]) and not (kind == "dags" and dag_options(draft))
         ],
         "packages": carried,
-        "executor": _adopted_executor(adopted),
+        "executor": executor_of(adopted),
     }
-
-
-def _adopted_executor(adopted: Mapping[str, Any]) -> str:
-    """The executor that the old daemons run with: from their environment, their file, or the default of their line."""
-    settings = (adopted.get("config") or {}).get("core", {})
-    default = "SequentialExecutor" if str(adopted.get("version") or "").startswith("2.") else "LocalExecutor"
-    return (adopted.get("environment") or {}).get("AIRFLOW__CORE__EXECUTOR") or settings.get("executor") or default
 
 
 def _report(draft: Draft, name: str, credentials_dir: str, admin_password_file: str | None) -> list[str]:

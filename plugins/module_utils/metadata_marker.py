@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_target import Target
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_target import Server
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import KEPT_SCHEMA, MARKER_TABLE
 
 PHASES = ("started", "copied", "kept", "verified", "switched")
@@ -18,7 +18,7 @@ _COLUMNS = ("source", "fingerprint", "revision", "phase", "tables", "record", "c
 class Marker:
     """Reads and writes the one row of the table updraft_move among the kept ones."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Server) -> None:
         self._target = target
         self._table = target.full(MARKER_TABLE, KEPT_SCHEMA)
 

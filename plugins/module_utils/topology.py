@@ -24,6 +24,7 @@ from . import _topology_rules_mysql_pair as pair_rules
 from . import _topology_rules_objects as object_rules
 from . import _topology_rules_patroni as cluster_rules
 from . import _topology_rules_pgbouncer as pgbouncer_rules
+from . import _topology_rules_rollback as rollback_rules
 from . import _topology_rules_sandbox as sandbox_rules
 from . import _topology_rules_tls as tls_rules
 from . import _topology_rules_values as value_rules
@@ -32,6 +33,7 @@ from ._topology_celery import derive_celery
 from ._topology_database_plan import database_check
 from ._topology_model import Draft, Host, Inputs, TopologyError
 from ._topology_plan import build_plan
+from ._topology_rollback import choose_sides
 from ._topology_rules_versions import moves
 from ._topology_secrets import SecretStore, needs_admin, resolve_secrets
 from ._topology_settings import choose_settings
@@ -47,6 +49,7 @@ PARTS = (
     limit_rules,
     load_balancer_rules,
     version_rules,
+    rollback_rules,
     database_rules,
     cluster_rules,
     mysql_rules,
@@ -109,7 +112,7 @@ def survey_topology(inputs: Inputs, store: SecretStore) -> tuple[Topology, list[
         raise TopologyError(["The installation has no hosts: put hosts into airflow_webserver and airflow_scheduler, children of airflow."])
     hosts, findings = clean_hosts(inputs.hosts)
     findings += [*unknown_variables(hosts.values(), inputs.known_names), *differing_variables(hosts)]
-    draft = Draft(replace(inputs, hosts=hosts))
+    draft = Draft(replace(inputs, hosts=choose_sides(hosts, inputs.goes_back)))
     derive(draft)
     derive_celery(draft)
     choose_settings(draft)

@@ -13,7 +13,7 @@ description:
     over consists of.
   - It only reads, and starts nothing but the Python interpreters of the system, each once. What runs is found in C(/proc), packages by
     their metadata, and an SQLite database is opened read-only.
-  - A hand-made installation whose take-over is already recorded is not looked at again.
+  - A hand-made installation whose take-over is already recorded is not looked at again, unless it is the one in service again.
   - The result holds secrets. Set C(no_log) on the task. C(msg) of a failure holds none; M(updraft.airflow.airflow_topology) tells it
     where the task goes on nevertheless (C(failed_when)).
 author:
@@ -103,6 +103,14 @@ airflow_host:
         - C(strangers) are processes that have its SQLite database open and are none of its daemons.
         - C(problems) are sentences that say why it cannot be taken over.
       type: dict
+    lifted:
+      description:
+        - What is left of the installation that was lifted from SQLite. None where none was.
+        - C(source_is_there) (its database), C(backup_is_there) (the copy that the move kept), C(remembered) (kinds of daemons that can be
+          started again as they were) and C(running) (kinds of those that run).
+        - C(is_gone_back) (whether the playbook C(rollback) has put it into service again) and C(record_is_there) (whether there is a
+          record of that).
+      type: dict
     metadata:
       description:
         - What the SQLite database holds that a move would read. None when there is no SQLite database.
@@ -154,6 +162,7 @@ from ansible_collections.updraft.airflow.plugins.module_utils._failure import un
 from ansible_collections.updraft.airflow.plugins.module_utils.host_adopted import describe
 from ansible_collections.updraft.airflow.plugins.module_utils.host_brokers import find_brokers
 from ansible_collections.updraft.airflow.plugins.module_utils.host_interpreters import find_interpreters
+from ansible_collections.updraft.airflow.plugins.module_utils.host_lifted import describe_lift
 from ansible_collections.updraft.airflow.plugins.module_utils.host_load_balancer import find_load_balancers
 from ansible_collections.updraft.airflow.plugins.module_utils.host_mysql import find_server
 from ansible_collections.updraft.airflow.plugins.module_utils.host_patroni import find_etcd, find_patroni
@@ -241,15 +250,24 @@ def read_record(config_dir: str) -> dict[str, Any] | None:
         raise HostInfoError(f"The record of the installation in {config_dir} cannot be read ({error}); repair it, or restore it") from None
 
 
+def read_lift(installation: dict[str, Any] | None, home: str) -> dict[str, Any] | None:
+    """What is left of the installation that was lifted. Raises HostInfoError."""
+    try:
+        return describe_lift(installation, home)
+    except ValueError as error:
+        raise HostInfoError(f"The record of a rollback cannot be read ({error}); repair it, or remove it") from None
+
+
 def look(parameters: dict[str, Any]) -> dict[str, Any]:
     """Everything the module returns."""
     pythons = find_interpreters()
     installation = read_record(parameters["config_dir"])
     adopt_home = parameters["adopt_home"]
+    lifted = read_lift(installation, parameters["home"])
     adopted = None
     if adopt_home:
         adopt_home = os.path.normpath(adopt_home)
-        if not already_taken_over(installation, adopt_home):
+        if not already_taken_over(installation, adopt_home) or (lifted or {}).get("is_gone_back"):
             adopted = describe(adopt_home, pythons, os.path.join(parameters["home"], RESTART_FILE))
     return {
         "hostname": socket.getfqdn(),
@@ -262,6 +280,7 @@ def look(parameters: dict[str, Any]) -> dict[str, Any]:
         "copies_mb": sum(map(size_mb, copied_folders(adopted))),
         "installation": installation,
         "adopted": adopted,
+        "lifted": lifted,
         "metadata": read_database(sqlite_path(installation, adopted), adopted),
         "postgresql_clusters": find_clusters(),
         "patroni": find_patroni(),

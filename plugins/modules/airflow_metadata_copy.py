@@ -34,7 +34,7 @@ requirements:
 attributes:
   check_mode:
     support: full
-    description: V(inspect) and V(state) work wholly, for they only read; the others tell what they would do without connecting.
+    description: V(inspect), V(state) and V(written) work wholly, for they only read; the others tell what they would do without connecting.
   diff_mode:
     support: none
     description: There is no text to compare.
@@ -52,12 +52,25 @@ options:
         and on 3.x gives tasks of unfinished runs the version of their DAG, without which they are never started. It belongs after all
         verification, and across 2.x to 3.x after the DAGs were parsed into the target.
       - V(switched) marks the move as the one in service, so that nothing resets it any more.
+      - V(written) tells what was written in the target since the copy, by comparing it with O(source), the copy that was kept of the
+        move. It writes nothing and tells no value.
     type: str
     required: true
-    choices: [inspect, state, reset, copy, keep, verify, resume, switched]
+    choices: [inspect, state, reset, copy, keep, verify, resume, switched, written]
   source:
-    description: The SQLite file that is the source. For V(inspect) and V(copy), which need either this or O(source_server).
+    description:
+      - The SQLite file that is the source. For V(inspect) and V(copy), which need either this or O(source_server).
+      - For V(written) the copy of it that was kept.
     type: path
+  written_file:
+    description: An SQLite database that V(written) compares with O(source) in the place of the target, such as the one that was copied.
+    type: path
+  own:
+    description:
+      - Names that the collection itself may have written since, which V(written) does not count. Lists of C(connections), C(variables),
+        C(pools) and C(users), and of the C(dags) whose runs are meant.
+    type: dict
+    default: {}
   source_server:
     description: The database on a server that is the source. For V(inspect) and V(copy).
     type: dict
@@ -94,7 +107,7 @@ options:
   source_name:
     description:
       - What names the installation that is moved, for example its host and path. A target that is marked with another name is never reset.
-      - Required for V(reset) and V(copy).
+      - Required for V(reset) and V(copy), and for V(written) without O(written_file).
     type: str
   line:
     description:
@@ -231,7 +244,8 @@ refusals:
   description:
     - One sentence for everything that makes the move impossible, with table, column and row.
     - For V(state) what the target's server lacks for Airflow.
-  returned: for inspect and state, and when the copy is refused
+    - For V(written) why the target cannot be compared. Nothing else is told then.
+  returned: for inspect, state and written, and when the copy is refused
   type: list
   elements: str
 notes:
@@ -289,6 +303,42 @@ move:
   description: The marker of the move in the target.
   returned: for state
   type: dict
+written:
+  description:
+    - What was written since. C(runs) is a list with C(dag_id) and how many runs C(began), C(went_on) and were C(removed).
+    - C(connections), C(variables), C(pools) and C(users) have the names of those C(added), C(changed) and C(removed). C(paused) are the
+      DAGs that were paused or unpaused.
+  returned: for written
+  type: dict
+writes:
+  description: How many of all these there are.
+  returned: for written
+  type: int
+left_out:
+  description: The names of O(own) that differ, by kind.
+  returned: for written
+  type: dict
+running:
+  description: The tasks that run now. C(dag_id), C(task_id), C(run_id) and C(map_index).
+  returned: for written
+  type: list
+  elements: dict
+told:
+  description: What was written, a line for each kind.
+  returned: for written
+  type: list
+  elements: str
+  sample: ["2 DAG runs (hello: 1 began and 1 went on)", "1 connection (warehouse)"]
+told_left_out:
+  description: The names of O(own) that differ, in one line, none where there are none.
+  returned: for written
+  type: list
+  elements: str
+told_running:
+  description: The tasks that run now, in one line, none where none runs.
+  returned: for written
+  type: list
+  elements: str
 dropped:
   description: The tables that were dropped.
   returned: for reset
@@ -312,8 +362,9 @@ from ansible_collections.updraft.airflow.plugins.module_utils.metadata_state imp
     set_switched,
 )
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_target import Target
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import MoveError
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import MoveError, RefusedValue, Source
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_upgrade import Upgrade
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_written import refusals, written
 
 SOURCES = ["source", "source_server"]
 TARGET_OPTIONS = ["host", "database", "user", "password"]
@@ -358,6 +409,43 @@ def run_copy(module: AnsibleModule, target: Target, progress: Progress) -> dict[
     return {"changed": True, "msg": msg, **result}
 
 
+def run_written(module: AnsibleModule) -> dict[str, Any]:
+    """Compare what is there now with the copy that was kept."""
+    parameters = module.params
+    copy = open_source(parameters["source"], None)
+    try:
+        if parameters["written_file"]:
+            return _compare(copy, open_source(parameters["written_file"], None), parameters["own"])
+        place = {**parameters, "name": parameters["database"]}
+        target = open_target(parameters["engine"], place)
+        try:
+            refused = refusals(target, copy, parameters["source_name"])
+        except target.error as error:
+            raise MoveError(f"The phase written failed in {target.place}: {target.failure(error)}.") from None
+        finally:
+            target.close()
+        if refused:
+            return {"changed": False, "msg": " ".join(refused), "refusals": refused}
+        return _compare(copy, open_source(None, {**place, "engine": parameters["engine"]}), parameters["own"])
+    except copy.error as error:
+        raise copy.unreadable(error) from None
+    finally:
+        copy.close()
+
+
+def _compare(copy: Source, now: Source, own: dict[str, list[str]]) -> dict[str, Any]:
+    try:
+        result = written(copy, now, own)
+    except RefusedValue as error:
+        raise MoveError(f"{copy.place} or {now.place} holds {error} in the table dag_run: compare them by hand.") from None
+    except now.error as error:
+        raise now.unreadable(error) from None
+    finally:
+        now.close()
+    msg = "Since the copy was made, there were written: " + "; ".join(result["told"]) + "." if result["told"] else "Nothing was written."
+    return {"changed": False, "msg": msg, "refusals": [], **result}
+
+
 def run_phase(module: AnsibleModule, target: Target, progress: Progress) -> dict[str, Any]:
     """Run a phase that looks at the target or changes it."""
     phase = module.params["phase"]
@@ -399,9 +487,11 @@ def main() -> None:
             "phase": {
                 "type": "str",
                 "required": True,
-                "choices": ["inspect", "state", "reset", "copy", "keep", "verify", "resume", "switched"],
+                "choices": ["inspect", "state", "reset", "copy", "keep", "verify", "resume", "switched", "written"],
             },
             "source": {"type": "path"},
+            "written_file": {"type": "path"},
+            "own": {"type": "dict", "default": {}},
             "source_server": {
                 "type": "dict",
                 "options": {
@@ -441,6 +531,9 @@ def main() -> None:
             ("against_target", True, TARGET_OPTIONS),
             ("phase", "reset", ["source_name", *TARGET_OPTIONS]),
             *(("phase", phase, TARGET_OPTIONS) for phase in ("state", "keep", "verify", "resume", "switched")),
+            ("phase", "written", ["source"]),
+            ("phase", "written", ["written_file", "source_name"], True),
+            ("phase", "written", ["written_file", "host"], True),
         ],
         mutually_exclusive=[SOURCES],
         supports_check_mode=True,
@@ -449,6 +542,8 @@ def main() -> None:
     try:
         if phase == "inspect" and not module.params["against_target"]:
             result = run_inspect(module)
+        elif phase == "written":
+            result = run_written(module)
         elif module.check_mode and phase not in ("inspect", "state"):
             result = {"changed": True, "msg": WOULD[phase]}
         else:

@@ -68,6 +68,10 @@ options:
         read it. V(started) removes it.
       - Required when O(state) is V(stopped) or V(started).
     type: path
+  keep_restart_file:
+    description: Whether V(started) leaves O(restart_file), so that the same daemons can be started by it once more.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -246,7 +250,7 @@ def start(module: AnsibleModule) -> dict[str, Any]:
         for daemon in frozen:
             thaw(daemon.process)
         started = start_again(path, home)
-        if remembered:
+        if remembered and not module.params["keep_restart_file"]:
             os.unlink(path)
     return {"changed": bool(frozen or started), "stopped": [], "started": started, "waited_for": [], "abandoned": []}
 
@@ -268,6 +272,7 @@ def main() -> None:
             "drain_timeout": {"type": "int", "default": 600},
             "stop_timeout": {"type": "int", "default": 60},
             "restart_file": {"type": "path"},
+            "keep_restart_file": {"type": "bool", "default": False},
         },
         required_if=[("state", "stopped", ["restart_file"]), ("state", "started", ["restart_file"])],
         supports_check_mode=True,

@@ -38,6 +38,12 @@ options:
         without this option keeps them, and has the plan that counts.
     type: bool
     default: false
+  goes_back:
+    description:
+      - Whether this is for going back to the installation that was lifted. Then what speaks against that is among the findings, and that a
+        host was gone back from already is none.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -154,6 +160,12 @@ plan:
     adopted:
       description: What there is to take over from an installation made by hand, V(null) for nothing.
       type: dict
+    rollback:
+      description: How to go back to the installation that was lifted, and forward again, V(null) where there is no such way.
+      type: dict
+    rollback_record:
+      description: The record of a rollback that is to be removed when this run has switched, V(null) for none.
+      type: str
     credentials:
       description: The credentials folder and the administrator's password file on the controller.
       type: dict

@@ -45,11 +45,18 @@ class Play:
         }
 
     def run(
-        self, host: str, check_mode: bool = False, survey: bool = False, hold_secrets: bool = False, **play_variables: Any
+        self,
+        host: str,
+        check_mode: bool = False,
+        survey: bool = False,
+        hold_secrets: bool = False,
+        goes_back: bool = False,
+        **play_variables: Any,
     ) -> dict[str, Any]:
         """The action's result on one host."""
         loader = DataLoader()
-        arguments = {"survey": survey, "hold_secrets": hold_secrets}
+        given = {"survey": survey, "hold_secrets": hold_secrets, "goes_back": goes_back}
+        arguments = {name: True for name, wanted in given.items() if wanted}
         task = MagicMock(args=arguments, check_mode=check_mode, async_val=0, delegate_to=None, diff=False)
         task_vars = {**self.hostvars[host], **play_variables, "inventory_hostname": host, "groups": self.groups, "hostvars": self.hostvars}
         action = ActionModule(
@@ -113,6 +120,15 @@ def test_secrets_are_kept_at_once_where_there_is_nothing_to_look_at(single: Play
 def test_check_mode_writes_nothing(single: Play, tmp_path: Path) -> None:
     result = single.run("h1", check_mode=True)
     assert (result["changed"], result["findings"]) == (True, [])
+    assert os.listdir(tmp_path) == []
+
+
+def test_who_goes_back_is_told_where_there_is_nothing_to_go_back_to(single: Play, tmp_path: Path) -> None:
+    result = single.run("h1", goes_back=True)
+    assert result["plan"] is None
+    assert result["findings"] == [
+        "This collection has installed Airflow on none of the hosts, so there is nothing to go back from: run updraft.airflow.site."
+    ]
     assert os.listdir(tmp_path) == []
 
 

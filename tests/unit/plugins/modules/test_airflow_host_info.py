@@ -85,6 +85,91 @@ def test_after_an_interrupted_run_the_daemons_are_known_as_they_were(
     assert {**before, "daemons": []} == after
 
 
+def lift(folder: Path, old_airflow: Any, **moved: Any) -> dict[str, Any]:
+    """Write the record of a lift of the installation made by hand, and return it."""
+    home = str(old_airflow.home)
+    record = {
+        "engine": "postgresql",
+        "database": {"host": "127.0.0.1", "port": 5432, "name": "airflow"},
+        "adopted": {"home": home},
+        "moved": {"kind": "adopted", "home": home, "path": str(old_airflow.database), **moved},
+    }
+    (folder / "etc").mkdir()
+    (folder / "etc" / "installation.json").write_text(json.dumps(record))
+    (folder / "opt" / "backups").mkdir(parents=True)
+    return record
+
+
+def test_what_is_left_of_a_lifted_installation(
+    look: Callable[..., dict[str, Any]], run_module: RunModule, old_airflow: Any, tmp_path: Path
+) -> None:
+    assert look()["lifted"] is None
+    old_airflow.make_database()
+    record = lift(tmp_path, old_airflow)
+    backups, home = tmp_path / "opt" / "backups", str(old_airflow.home)
+    found = look(adopt_home=home)
+    assert found["adopted"] is None
+    assert found["lifted"] == {
+        "source_is_there": True,
+        "backup_is_there": False,
+        "remembered": [],
+        "running": [],
+        "record_is_there": False,
+        "is_gone_back": False,
+    }
+    (backups / "before-the-move.db").write_text("")
+    for kind in ("scheduler", "webserver"):
+        old_airflow.start(kind)
+    assert run_module("airflow_old_daemons", home=home, state="stopped", restart_file=str(backups / "restart.json"))["changed"]
+    (backups / "rolled-back.json").write_text(json.dumps({"database": record["database"]}))
+    old_airflow.start("scheduler")
+    found = look(adopt_home=home)
+    assert found["lifted"] == {
+        "source_is_there": True,
+        "backup_is_there": True,
+        "remembered": ["scheduler", "webserver"],
+        "running": ["scheduler"],
+        "record_is_there": True,
+        "is_gone_back": True,
+    }
+    # It is in service, and may be lifted anew.
+    assert [daemon["kind"] for daemon in found["adopted"]["daemons"]] == ["scheduler"]
+
+
+@pytest.mark.parametrize("content", ["{", "[1]"])
+def test_a_damaged_record_of_a_rollback_is_told(content: str, run_module: RunModule, old_airflow: Any, tmp_path: Path) -> None:
+    old_airflow.make_database()
+    lift(tmp_path, old_airflow)
+    (tmp_path / "opt" / "backups" / "rolled-back.json").write_text(content)
+    result = run_module("airflow_host_info", home=str(tmp_path / "opt"), config_dir=str(tmp_path / "etc"))
+    assert result["failed"] and result["msg"].startswith("The record of a rollback cannot be read")
+    assert "rolled-back.json" in result["msg"]
+
+
+def test_a_rollback_from_another_database_is_over(look: Callable[..., dict[str, Any]], old_airflow: Any, tmp_path: Path) -> None:
+    old_airflow.make_database()
+    lift(tmp_path, old_airflow)
+    (tmp_path / "opt" / "backups" / "rolled-back.json").write_text(json.dumps({"database": {"name": "first"}}))
+    found = look(adopt_home=str(old_airflow.home))
+    assert (found["lifted"]["record_is_there"], found["lifted"]["is_gone_back"], found["adopted"]) == (True, False, None)
+
+
+def test_a_record_without_an_installation_is_one_to_remove(look: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    (tmp_path / "opt" / "backups").mkdir(parents=True)
+    (tmp_path / "opt" / "backups" / "rolled-back.json").write_text("{}")
+    lifted = look()["lifted"]
+    assert {name for name, value in lifted.items() if value} == {"record_is_there"}
+
+
+def test_units_of_an_installation_of_the_collections_own_are_no_old_daemons(
+    look: Callable[..., dict[str, Any]], old_airflow: Any, tmp_path: Path
+) -> None:
+    old_airflow.make_database()
+    lift(tmp_path, old_airflow, kind="own")
+    old_airflow.start("scheduler")
+    assert look()["lifted"]["running"] == []
+
+
 DEFAULT_CONFIG = """# A comment
 \"\"\"A text.\"\"\"
 from __future__ import annotations

@@ -137,6 +137,25 @@ def test_started_again_as_they_were(handle: Callable[..., dict[str, Any]], old_a
             os.kill(daemon.process.pid, 9)
 
 
+def test_the_same_daemons_may_be_started_once_more(handle: Callable[..., dict[str, Any]], old_airflow: Any, tmp_path: Path) -> None:
+    old_airflow.make_database()
+    old_airflow.start("webserver", "-p", "8081")
+    assert handle("stopped")["changed"]
+    kept = (tmp_path / "restart.json").read_text()
+    try:
+        for _time in range(2):
+            assert handle("started", keep_restart_file=True)["started"] == ["webserver"]
+            assert (tmp_path / "restart.json").read_text() == kept
+            assert handle("started", keep_restart_file=True)["changed"] is False
+            (daemon,) = find_daemons(str(old_airflow.home))
+            os.kill(daemon.process.pid, 9)
+            while find_daemons(str(old_airflow.home)):
+                time.sleep(0.05)
+    finally:
+        for daemon in find_daemons(str(old_airflow.home)):
+            os.kill(daemon.process.pid, 9)
+
+
 @pytest.mark.parametrize(("same_home", "kinds"), [(True, ["scheduler", "triggerer"]), (False, ["triggerer"])])
 def test_what_an_interrupted_run_ended_is_not_forgotten(
     handle: Callable[..., dict[str, Any]], old_airflow: Any, tmp_path: Path, same_home: bool, kinds: list[str]
