@@ -34,7 +34,7 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 def canonical_json(text: str, engine: str = "") -> str:
     """One text for all documents that are equal; refuses what is no JSON, and what the engine named cannot hold as a document."""
-    # Short documents repeat themselves, and every one is needed twice: when it is sent and when it is digested.
+    # Short documents repeat themselves.
     return _canonical_short(text, engine) if len(text) < _SHORT else _canonical(text, engine)
 
 
@@ -50,7 +50,7 @@ def _canonical(text: str, engine: str) -> str:
     return json.dumps(document, sort_keys=True)
 
 
-_canonical_short = functools.lru_cache(maxsize=8192)(_canonical)
+_canonical_short = functools.lru_cache(maxsize=2048)(_canonical)
 
 
 def check_json(text: str) -> None:

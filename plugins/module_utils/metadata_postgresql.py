@@ -175,17 +175,19 @@ class _Sink:
     def __init__(self, sink: Callable[[list[bytes]], None]) -> None:
         self._sink = sink
         self._lines: list[bytes] = []
+        self._size = 0
 
     def write(self, line: bytes) -> None:
         """Take a row."""
         self._lines.append(line)
-        if len(self._lines) >= 500:
+        self._size += len(line)
+        if len(self._lines) >= BATCH_ROWS or self._size >= BATCH_SIZE:
             self.flush()
 
     def flush(self) -> None:
         """Hand over what is left."""
         self._sink(self._lines)
-        self._lines = []
+        self._lines, self._size = [], 0
 
 
 class PostgresqlServer(Server):

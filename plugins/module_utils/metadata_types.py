@@ -145,9 +145,10 @@ class Source(Protocol):
         """Leave the database alone."""
 
 
-# A batch ends at this many rows, or earlier when its long values reach this many characters.
+# A batch ends at this many rows, or earlier when its long values reach this many characters. Several copies of a batch are in memory at
+# times, with up to four bytes for a character.
 BATCH_ROWS = 500
-BATCH_SIZE = 4_000_000
+BATCH_SIZE = 500_000
 
 
 def batched(rows: Iterable[tuple[Any, ...]], columns: Iterable[ColumnType | None]) -> Iterator[list[tuple[Any, ...]]]:

@@ -26,6 +26,7 @@ LEAST_OF_PGLOADER = 3.0
 """How many times as fast as pgloader the copy is to be."""
 
 MOST_OF_RESTORE = 1.5
+MOST_ERRORS = 10
 MOST_MEMORY = 1.2
 """How much more memory ten times the rows may take."""
 
@@ -60,6 +61,7 @@ def compare(line: int, rows: int, rounds: int) -> None:
                 figures = side.run()
                 found.setdefault(side.name, []).append(figures)
                 missing[side.name] = side.missing()
+                print("\n".join(side.errors[:MOST_ERRORS]), end="\n" if side.errors else "")
                 side.drop()
                 print(f"Airflow {VERSIONS[line]}, {side.name}, round {number + 1}: {figures['seconds']:.1f} s, load {load:.1f}", flush=True)
     finally:

@@ -32,6 +32,7 @@ class Side:
     def __init__(self, data: Data, source: Path) -> None:
         self.data, self.source, self.server = data, source, data.server
         self.database = f"{self.name}_{data.line}"
+        self.errors: list[str] = []
 
     def run(self) -> Figures:
         """How long it takes on an empty database; what was written before is on the disk."""
@@ -96,9 +97,11 @@ class Pgloader(Side):
         file = self.data.folder / "pgloader.load"
         file.write_text(LOAD.format(source=self.source, port=self.server.postgresql_port, database=self.database))
         try:
-            self.command("pgloader", "--root-dir", self.data.folder / "pgloader", file)
+            told = self.command("pgloader", "--root-dir", self.data.folder / "pgloader", file)
         except FileNotFoundError:
             sys.exit("pgloader is needed: install Debian's package pgloader.")
+        # It goes on without the rows that the server refuses.
+        self.errors = [line for line in told.splitlines() if " ERROR " in line or line.startswith("CONTEXT")]
         return {}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_sqlite import SqliteSource, declared_type
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import BATCH_ROWS, ColumnType, MoveError
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import BATCH_ROWS, BATCH_SIZE, ColumnType, MoveError
 
 
 def make(path: Path, *statements: str) -> Path:
@@ -91,7 +91,8 @@ def test_batches_are_bounded_by_rows_and_by_size(tmp_path: Path) -> None:
         tmp_path / "x.db",
         "CREATE TABLE t (n INTEGER, v BLOB)",
         "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 1200) INSERT INTO t SELECT n, x'00' FROM r",
-        "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 5) INSERT INTO t SELECT n, zeroblob(3000000) FROM r",
+        "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 5)"
+        f" INSERT INTO t SELECT n, zeroblob({BATCH_SIZE * 3 // 4}) FROM r",
     )
     source = SqliteSource(str(path))
     (table,) = source.tables()
