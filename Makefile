@@ -114,6 +114,11 @@ bench-throughput: tools $(CACHE)/venvs/2.11.2/.celery $(CACHE)/venvs/3.3.2/.cele
 	tests/tools/redis-server
 	PYTHONPATH=$(COLLECTIONS):tests:tests/bench:tests/unit/plugins/module_utils python -m throughput --rounds $(ROUNDS) $(ARGS)
 
+bench-converge: docker-engine tools ## Time a first run against a script by hand, runs that change nothing, and the install against pip (ARGS=--help)
+	@tests/tools/ssh-server
+	tests/images/build bookworm
+	PYTHONPATH=tests:tests/bench:tests/testinfra python -m converge $(ARGS)
+
 sanity: tools ## Run ansible-test sanity on what the tarball holds
 	@echo "== ansible-test sanity (about a minute)"
 	tests/tools/sanity
@@ -197,4 +202,4 @@ docs: tools ## Write the generated docs anew
 build: tools ## Build the collection's tarball
 	@ansible-galaxy collection build --force --output-path $(CACHE)
 
-.PHONY: help tools docker-engine demo demo-clean checks lint unit database api bench-objects bench-throughput dags canary sanity molecule servers-and-scenarios test-local test-moves test-celery test-cluster test-cluster-mysql test-tls test-grown test-replaced test-faults test locks docs build
+.PHONY: help tools docker-engine demo demo-clean checks lint unit database api bench-objects bench-throughput bench-converge dags canary sanity molecule servers-and-scenarios test-local test-moves test-celery test-cluster test-cluster-mysql test-tls test-grown test-replaced test-faults test locks docs build
