@@ -109,10 +109,10 @@ done
 
 # The schema, the first user, the start.
 as_airflow db migrate >/dev/null
-umask 077
-as_airflow users create --username admin --role Admin --firstname Admin --lastname Admin --email admin@example.org \
-  --use-random-password > "$config/first-password"
-umask 022
+(umask 077; random 12 > "$config/first-password")
+# Without a terminal it asks for the password on the standard input, and says so.
+cat "$config/first-password" "$config/first-password" \
+  | as_airflow users create --username admin --role Admin --firstname Admin --lastname Admin --email admin@example.org >/dev/null
 systemctl daemon-reload
 # shellcheck disable=SC2046
 systemctl enable --quiet --now $(printf 'airflow-%s ' $daemons)
