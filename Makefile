@@ -124,6 +124,11 @@ bench-lift: ROWS ?= 300000
 bench-lift: docker-engine tools ## Lift installations made by hand, within a line and from 2 to 3, and tell how long nothing runs (half an hour; ROWS, ARGS=--help)
 	@PYTHONPATH=tests:tests/testinfra:tests/bench python -m lift --rows $(ROWS) $(ARGS)
 
+bench-converge: docker-engine tools ## Time a first run against a script by hand, runs that change nothing, and the install against pip (ARGS=--help)
+	@tests/tools/ssh-server
+	tests/images/build bookworm
+	PYTHONPATH=tests:tests/bench:tests/testinfra python -m converge $(ARGS)
+
 sanity: tools ## Run ansible-test sanity on what the tarball holds
 	@echo "== ansible-test sanity (about a minute)"
 	tests/tools/sanity
@@ -222,4 +227,4 @@ docs: tools ## Write the generated docs anew
 build: tools ## Build the collection's tarball
 	@ansible-galaxy collection build --force --output-path $(CACHE)
 
-.PHONY: help tools docker-engine demo demo-clean checks lint unit database api bench-objects bench-throughput bench-copy bench-lift dags canary sanity molecule servers-and-scenarios test-local test-inputs test-moves test-lift test-celery test-cluster test-cluster-mysql test-tls test-grown test-replaced test-secrets test-faults test locks docs build
+.PHONY: help tools docker-engine demo demo-clean checks lint unit database api bench-objects bench-throughput bench-copy bench-lift bench-converge dags canary sanity molecule servers-and-scenarios test-local test-inputs test-moves test-lift test-celery test-cluster test-cluster-mysql test-tls test-grown test-replaced test-secrets test-faults test locks docs build
