@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import shlex
+import time
 from typing import Any
 
 import pytest
+from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.updraft.airflow.plugins.action import airflow_metadata_copy
@@ -106,8 +109,8 @@ class Host:
         monkeypatch.setattr(ActionBase, "_make_tmp_path", make_folder)
         monkeypatch.setattr(ActionBase, "get_shell_option", lambda action, name, default=None: action._connection._shell.get_option(name))
         monkeypatch.setattr(ActionBase, "run", lambda action, tmp=None, task_vars=None: {})
-        monkeypatch.setattr(airflow_metadata_copy.time, "monotonic", lambda: host.clock)
-        monkeypatch.setattr(airflow_metadata_copy.time, "sleep", self.sleep)
+        monkeypatch.setattr(time, "monotonic", lambda: host.clock)
+        monkeypatch.setattr(time, "sleep", self.sleep)
         self.connection = Connection()
 
     def sleep(self, seconds: float) -> None:
@@ -161,7 +164,7 @@ def test_a_phase_is_started_and_waited_for(host: Host) -> None:
 
 
 def test_the_modules_folder_is_kept_where_ansible_keeps_files(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(airflow_metadata_copy.C, "DEFAULT_KEEP_REMOTE_FILES", True)
+    monkeypatch.setattr(constants, "DEFAULT_KEEP_REMOTE_FILES", True)
     host.answers = [DONE]
     host.run()
     assert host.removed == [[FOLDER]]
@@ -238,7 +241,7 @@ def test_a_phase_that_does_not_begin_is_ended(host: Host) -> None:
 
 def test_a_phase_is_ended_when_ansible_is_killed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     parents = iter([4711, 4711, 1])
-    monkeypatch.setattr(airflow_metadata_copy.os, "getppid", lambda: next(parents))
+    monkeypatch.setattr(os, "getppid", lambda: next(parents))
     host.answers = [WORKING]
     assert "Ansible was killed" in host.run()["msg"]
     assert host.ended == 1

@@ -134,7 +134,7 @@ def test_the_own_folder_and_what_is_no_folder_stay(folder: Path, start: Start, t
 
 
 def test_the_folder_of_another_user_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background_jobs.os, "geteuid", lambda: folder.stat().st_uid + 1)
+    monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
     background_jobs.end_orphans()
     assert folder.exists()
 
@@ -143,7 +143,7 @@ def test_what_does_not_end_is_named(folder: Path, start: Start, monkeypatch: pyt
     monkeypatch.setattr(background_jobs, "KILL_SECONDS", 0.2)
     module = start(folder, MODULE)
     with monkeypatch.context() as patch, pytest.raises(MoveError, match=f"end the processes {module.pid} yourself"):
-        patch.setattr(background_jobs.os, "kill", lambda pid, number: None)
+        patch.setattr(os, "kill", lambda pid, number: None)
         background_jobs.end_orphans()
     assert folder.exists()
 
