@@ -122,7 +122,7 @@ def _daemon(draft: Draft, host: Host, component: str, name: str = "", arguments:
         "environment": _environment_of(draft, host, component),
         "runs_tasks": runs_tasks,
         "sandbox": sandbox(draft, host, component, runs_tasks),
-        "starts_at_once": _starts_at_once(draft, component),
+        "starts_at_once": _starts_at_once(component),
         "stop_timeout": draft.values["airflow_drain_timeout"] if runs_tasks else QUICK_STOP_SECONDS,
         "after": _after(draft, host, component),
         "before": [],
@@ -131,9 +131,9 @@ def _daemon(draft: Draft, host: Host, component: str, name: str = "", arguments:
     }
 
 
-def _starts_at_once(draft: Draft, component: str) -> bool:
-    """Whether a daemon can start beside the webserver: tasks of 3.x are begun only when that answers them, and workers come last anyway."""
-    return component != "worker" and (component != "scheduler" or draft.line < 3)
+def _starts_at_once(component: str) -> bool:
+    """Whether a daemon can start beside the webserver: where that does not get healthy, no task is to have run in the new database."""
+    return component not in ("scheduler", "worker")
 
 
 def _run_as(draft: Draft, host: Host, component: str) -> tuple[str, str]:

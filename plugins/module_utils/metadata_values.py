@@ -532,6 +532,8 @@ class Digest:
 
 def encode(encoders: Sequence[Encoder], batch: Sequence[tuple[Any, ...]]) -> list[bytes]:
     """The lines of a batch; raises RefusedValue."""
+    if not batch:
+        return []
     return _lines([encoder.many(values) for encoder, values in zip(encoders, zip(*batch))])
 
 
@@ -550,6 +552,8 @@ class Lines:
 
     def encode(self, batch: Sequence[tuple[Any, ...]]) -> list[bytes]:
         """The lines of a batch, which are digested too; raises RefusedValue."""
+        if not batch:
+            return []
         if not self._documents:
             lines = encode(self.encoders, batch)
             self.digest.add(lines)

@@ -11,6 +11,7 @@ version_added: 0.2.0
 description:
   - Waits until a module that was started in the background has ended, or until some time has passed, and tells how far it is. When it has
     ended, its result is what this module returns, with RV(ignore:finished) in it.
+  - Ends it instead with O(end).
   - Is called by actions of this collection that show the progress of a module while it runs, such as
     M(updraft.airflow.airflow_metadata_copy).
 author:
@@ -18,15 +19,14 @@ author:
 attributes:
   check_mode:
     support: full
-    description: Only reads.
+    description: Waits as it does without; nothing is ended.
   diff_mode:
     support: none
     description: Changes nothing.
 options:
   results_file:
-    description: The file that Ansible writes the module's result to.
+    description: The file that Ansible writes the module's result to. Required unless O(end) is true.
     type: path
-    required: true
   progress_file:
     description: The file that the module writes its progress to.
     type: path
@@ -35,6 +35,12 @@ options:
     description: How many seconds to wait at most.
     type: float
     default: 10
+  end:
+    description:
+      - Whether to end the module instead of waiting for it. Its processes are known by the folder of O(progress_file), which they were told
+        to write their result to.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -47,7 +53,7 @@ EXAMPLES = r"""
 RETURN = r"""
 finished:
   description: Whether the module has ended.
-  returned: always
+  returned: always; with O(end), whether nothing of it runs any more
   type: bool
 lost:
   description: Whether it has ended without a result, for somebody killed it.
@@ -62,11 +68,13 @@ progress:
 """
 
 import json
+import os
 import sys
 import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.updraft.airflow.plugins.module_utils.background_jobs import end_job, note_watching
 
 PAUSE_SECONDS = 0.1
 # Who waits for the module writes its result a moment after it has ended.
@@ -102,6 +110,7 @@ def wait(results_file: str, progress_file: str, seconds: float) -> tuple[dict[st
     deadline = time.monotonic() + seconds
     gone_since: float | None = None
     while True:
+        note_watching(os.path.dirname(progress_file))
         result = read(results_file)
         if ended(result):
             return result, False
@@ -123,12 +132,17 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "results_file": {"type": "path", "required": True},
+            "results_file": {"type": "path"},
             "progress_file": {"type": "path", "required": True},
             "seconds": {"type": "float", "default": 10},
+            "end": {"type": "bool", "default": False},
         },
+        required_if=[("end", False, ["results_file"])],
         supports_check_mode=True,
     )
+    if module.params["end"]:
+        gone = module.check_mode or end_job(os.path.dirname(module.params["progress_file"]))
+        module.exit_json(changed=True, finished=gone)
     result, lost = wait(module.params["results_file"], module.params["progress_file"], module.params["seconds"])
     if result is not None:
         # As Ansible's own async_status does it: what is in it is ready to be read by the controller.

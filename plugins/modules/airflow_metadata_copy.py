@@ -17,7 +17,10 @@ description:
   - Across Airflow 2.11 to 3, the phases V(keep) and V(verify) stand around Airflow's own migration on the server. They keep what it drops
     and refuse any loss that is not documented.
   - The digest of a table is the same on every engine, unless a note tells what an engine could not hold as it was.
-  - While V(copy), V(keep) and V(verify) run, it is told how far they are and about how long they still take.
+  - While V(copy), V(keep) and V(verify) run, it is told how far they are and about how long they still take. They run in the background
+    on the host for that. With a strategy that runs modules in its own way, such as Mitogen's, they do not, and nothing is told.
+  - Where the controller was killed meanwhile, such a phase goes on. The next run that connects to a target, and is not in check mode, ends
+    it first. One that another controller still waits for is left alone.
 notes:
   - Run Airflow's migration between V(keep) and V(verify) with C(PGTZ=UTC) in its environment. It turns a timestamp without a time zone
     into one with, and reads it in the zone of the session; where the database's zone is another than UTC, V(verify) notices the shift.
@@ -34,7 +37,9 @@ requirements:
 attributes:
   check_mode:
     support: full
-    description: V(inspect), V(state) and V(written) work wholly, for they only read; the others tell what they would do without connecting.
+    description: >-
+      V(inspect), V(state) and V(written) work wholly, for they only read the databases; the others tell what they would do without
+      connecting.
   diff_mode:
     support: none
     description: There is no text to compare.
@@ -165,6 +170,8 @@ options:
   progress_file:
     description:
       - A file in which V(copy), V(keep) and V(verify) say how far they are. Only its owner can read it.
+      - With it, the file that Ansible made of the module and its arguments is removed as soon as the module runs, unless Ansible is told to
+        keep such files.
       - The action of the same name gives one, and shows what is in it every few seconds with the time that remains.
     type: path
     version_added: 0.2.0
@@ -346,9 +353,11 @@ dropped:
   elements: str
 """
 
+import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.updraft.airflow.plugins.module_utils.background_jobs import end_orphans, remove_own_file
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_copy import Copy
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_engines import NAMES, open_source, open_target
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_inspect import Inspection
@@ -471,6 +480,11 @@ def run_on_target(module: AnsibleModule) -> dict[str, Any]:
     """Connect, run the phase, and leave the target alone again."""
     parameters = module.params
     progress = Progress(parameters["progress_file"])
+    if parameters["progress_file"] and not module._keep_remote_files:
+        remove_own_file()
+    if not module.check_mode:
+        # It would hold locks in the target.
+        end_orphans(parameters["progress_file"] and os.path.dirname(parameters["progress_file"]))
     target = open_target(parameters["engine"], {**parameters, "name": parameters["database"]})
     try:
         return run_phase(module, target, progress)

@@ -34,37 +34,53 @@ class Runner:
             **os.environ,
             "ANSIBLE_COLLECTIONS_PATH": str(folder),
             "ANSIBLE_HOME": str(folder / "home"),
+            # What is left behind is looked for there, and others leave theirs elsewhere.
+            "HOME": str(folder / "home"),
+            "TMPDIR": str(folder / "temporary"),
             "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal",
             "ANSIBLE_NOCOLOR": "1",
         }
-        self.folder = folder
+        for name in ("HOME", "TMPDIR"):
+            Path(self.environment[name]).mkdir()
+        self.home, self.temporary = folder / "home", folder / "temporary"
         self.server = server
         self.interpreter = interpreter
         self.output = ""
 
-    def run(
+    def left(self) -> set[str]:
+        """What is left on the host."""
+        found = [*self.temporary.glob("updraft-copy.*"), *self.home.glob(".ansible_async/*"), *self.home.rglob("ansible-tmp-*")]
+        return set(map(str, found))
+
+    def told(self) -> dict[str, Any] | None:
+        """What a phase that runs in the background tells of itself."""
+        for path in self.temporary.glob("updraft-copy.*/progress"):
+            found: dict[str, Any] = json.loads(path.read_text())
+            return found
+        return None
+
+    def loads(self) -> bool:
+        """Whether a copy does."""
+        return (self.told() or {}).get("step") == "load"
+
+    def command(
         self, phase: str, database: str | None = None, check: bool = False, interpreter: str | None = None, **arguments: Any
-    ) -> dict[str, Any]:
-        """The module's result."""
+    ) -> list[str]:
+        """The command that runs the module."""
         if database:
             there = {"host": "127.0.0.1", "port": self.server.port, "database": database, "user": USER, "password": PASSWORD}
             arguments = there | arguments
-        given = json.dumps({"phase": phase, **arguments})
-        command = [
-            "ansible",
-            "localhost",
-            "-i",
-            "localhost,",
-            "-c",
-            "local",
-            "-m",
-            "updraft.airflow.airflow_metadata_copy",
-            "-a",
-            given,
-            "-vvv",
-        ]
-        command += ["-e", json.dumps({"ansible_python_interpreter": interpreter or str(self.interpreter)})] + (["--check"] if check else [])
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        command = ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", "updraft.airflow.airflow_metadata_copy", "-vvv"]
+        command += ["-a", json.dumps({"phase": phase, **arguments})]
+        return (
+            command
+            + ["-e", json.dumps({"ansible_python_interpreter": interpreter or str(self.interpreter)})]
+            + (["--check"] if check else [])
+        )
+
+    def run(self, phase: str, database: str | None = None, **options: Any) -> dict[str, Any]:
+        """The module's result."""
+        done = subprocess.run(self.command(phase, database, **options), env=self.environment, capture_output=True, text=True, check=False)
         self.output = done.stdout + done.stderr
         text = done.stdout[done.stdout.index("localhost | ") :]
         result: dict[str, Any] = json.loads(text[text.index("{") : text.rindex("}") + 1])
@@ -161,22 +177,11 @@ SLOW = """
     CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.01); RETURN NEW; END';
     CREATE TRIGGER slow BEFORE INSERT ON log FOR EACH ROW EXECUTE FUNCTION slow()
 """
-FOLDERS = "updraft-copy.*"
-
-
-def temporary() -> list[Path]:
-    """What is left on the host."""
-    return [
-        *Path("/tmp").glob(FOLDERS),
-        *Path("~/.ansible_async").expanduser().glob("j*"),
-        *Path("~/.ansible/tmp").expanduser().glob("ansible-tmp-*"),
-    ]
 
 
 def test_a_long_copy_tells_how_far_it_is_and_leaves_nothing_on_the_host(
     runner: Runner, made: Made, server: Server, sources: dict[int, Path]
 ) -> None:
-    before = temporary()
     quick = runner.run("copy", server.create(made.templates[2]), source=str(sources[2]), source_name=SOURCE_NAME)
     database = server.create(made.templates[2])
     server.query(SLOW, database)
@@ -187,23 +192,51 @@ def test_a_long_copy_tells_how_far_it_is_and_leaves_nothing_on_the_host(
         re.MULTILINE,
     )
     assert (set(result), result["fingerprint"]) == (set(quick), quick["fingerprint"])
-    assert temporary() == before
+    assert runner.left() == set()
     assert PASSWORD not in runner.output
 
 
-def test_a_copy_that_is_killed_is_told_and_leaves_nothing(runner: Runner, made: Made, server: Server, sources: dict[int, Path]) -> None:
-    before = temporary()
-    database = server.create(made.templates[2])
-    server.query(SLOW, database)
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(runner.run, "copy", database, source=str(sources[2]), source_name=SOURCE_NAME)
-        until("the copy does not load", lambda: any('"load"' in path.read_text() for path in Path("/tmp").glob(f"{FOLDERS}/progress")))
-        (told,) = Path("/tmp").glob(f"{FOLDERS}/progress")
-        os.kill(json.loads(told.read_text())["pid"], signal.SIGKILL)
-        result = running.result()
-    assert (result["failed"], result["msg"]) == (True, "The phase copy ended without a result: it was killed")
-    assert temporary() == before
+def require_no_lock(server: Server, database: str) -> None:
+    """Nobody copies to the database any more, and nothing of it is there."""
     with server.target(database) as target:
         target.run("SELECT pg_advisory_xact_lock(7265221340)")
         target.rollback()
         assert TargetState(target).name == "fresh"
+
+
+def test_a_copy_that_is_killed_is_told_and_leaves_nothing(runner: Runner, made: Made, server: Server, sources: dict[int, Path]) -> None:
+    database = server.create(made.templates[2])
+    server.query(SLOW, database)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(runner.run, "copy", database, source=str(sources[2]), source_name=SOURCE_NAME)
+        until("the copy does not load", runner.loads)
+        told = runner.told()
+        assert told is not None
+        os.kill(told["pid"], signal.SIGKILL)
+        result = running.result()
+    assert (result["failed"], result["msg"]) == (True, "The phase copy ended without a result: it was killed")
+    assert runner.left() == set()
+    require_no_lock(server, database)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_what_a_killed_controller_left_is_ended_and_the_next_run_is_not_kept_from_anything(
+    runner: Runner, made: Made, server: Server, sources: dict[int, Path], number: signal.Signals
+) -> None:
+    database = server.create(made.templates[2])
+    # Long enough that it does not end by itself meanwhile.
+    server.query(SLOW.replace("0.01", "10"), database)
+    command = runner.command("copy", database, source=str(sources[2]), source_name=SOURCE_NAME)
+    with subprocess.Popen(command, env=runner.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as controller:
+        until("the copy does not load", runner.loads)
+        # It holds the password, and Python has read it.
+        assert list(runner.home.rglob("AnsiballZ_airflow_metadata_copy.py")) == []
+        controller.send_signal(number)
+    told = runner.told()
+    assert told is not None
+    os.kill(told["pid"], 0)
+    result = runner.run("state", database)
+    assert (result["failed"], result["state"]) == (False, "fresh")
+    assert not Path(f"/proc/{told['pid']}").exists()
+    assert list(runner.temporary.glob("updraft-copy.*")) == []
+    require_no_lock(server, database)

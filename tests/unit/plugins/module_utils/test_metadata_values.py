@@ -253,6 +253,14 @@ def test_the_digest_does_not_depend_on_order_but_on_number_and_content() -> None
     assert digest() == (0, "0" * 32)
 
 
+@pytest.mark.parametrize("kind", ["text", "jsonb"])
+def test_no_rows_are_no_lines(kind: str) -> None:
+    lines = Lines([encoder_of(ColumnType("integer")), encoder_of(ColumnType(kind))])
+    empty = str(lines.digest)
+    assert lines.encode([]) == encode(lines.encoders, []) == []
+    assert str(lines.digest) == empty
+
+
 def test_lines_are_fields_separated_by_tabs() -> None:
     lines = Lines([encoder_of(ColumnType("integer")), encoder_of(ColumnType("text"))])
     assert lines.encode([(1, "a\tb"), (2, None)]) == [b"1\ta\\tb\n", b"2\t\\N\n"]

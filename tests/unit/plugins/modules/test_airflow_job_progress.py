@@ -105,3 +105,30 @@ def test_a_result_is_taken_though_its_process_is_gone(call_module: RunModule, jo
     result = call_module("airflow_job_progress", **job.arguments, seconds=0)
     timer.join()
     assert result == {"changed": True, "finished": True}
+
+
+def test_who_waits_leaves_a_trace(call_module: RunModule, job: Job) -> None:
+    watched = job.progress.with_name("watched")
+    watched.touch()
+    os.utime(watched, (1, 1))
+    call_module("airflow_job_progress", **job.arguments, seconds=0)
+    assert watched.stat().st_mtime > 1
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_it_ends_the_module(call_module: RunModule, job: Job, check_mode: bool) -> None:
+    environment = {**os.environ, "ANSIBLE_ASYNC_DIR": str(job.progress.parent)}
+    command = ["tail", "-f", "/dev/null", "airflow_metadata_copy"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        result = call_module("airflow_job_progress", check_mode=check_mode, progress_file=str(job.progress), end=True)
+        assert (result["changed"], result["finished"]) == (True, True)
+        if check_mode:
+            assert process.poll() is None
+            process.kill()
+        else:
+            assert process.wait() == -2
+
+
+def test_without_an_end_it_needs_the_file_for_the_result(call_module: RunModule, job: Job) -> None:
+    result = call_module("airflow_job_progress", progress_file=str(job.progress))
+    assert result["msg"] == "end is False but all of the following are missing: results_file"
