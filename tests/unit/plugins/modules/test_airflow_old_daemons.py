@@ -58,7 +58,7 @@ def test_waits_for_a_task_and_then_stops_everything(handle: Callable[..., dict[s
     assert result["stopped"] == [{"kind": "scheduler", "pid": scheduler.pid}, {"kind": "webserver", "pid": webserver.pid}]
     assert result["waited_for"] == [{"dag_id": "report", "task_id": "load", "run_id": "manual_0", "map_index": -1}]
     assert result["abandoned"] == []
-    assert 0 < result["drained"] <= result["seconds"]
+    assert 0 <= result["drained"] <= result["seconds"]
     # A TERM would have let SequentialExecutor start tasks.
     assert (scheduler.wait(), webserver.wait()) == (-9, 0)
     assert (tmp_path / "restart.json").stat().st_mode & 0o777 == 0o600
