@@ -193,8 +193,7 @@ def readable_on(host: Any, pid: int | None = None) -> str:
     """The contents of new files of the host that others can read, or that a process can."""
     script = base64.b64encode((hosts.ON_HOST / "readable.py").read_bytes()).decode()
     hosts.run(host, "sh", "-c", f"echo {script} | base64 -d > {WATCH}.readable.py")
-    inside = ["nsenter", "--target", str(pid), "--mount", "--"] if pid else []
-    words = [*inside, "/usr/bin/python3", f"{WATCH}.readable.py", SINCE, *([str(pid)] if pid else [])]
+    words = ["/usr/bin/python3", f"{WATCH}.readable.py", SINCE, *([str(pid)] if pid else [])]
     done = subprocess.run(["docker", "exec", host.backend.get_hostname(), *words], capture_output=True, check=True)
     return done.stdout.decode(errors="replace")
 

@@ -5,8 +5,8 @@
 
     readable.py SINCE [PID]     without PID: as a user who owns nothing
 
-What Python installs or compiles is passed over, and what is longer than anything that is written by hand. To see the file systems of a
-process, start this inside its mount namespace.
+What Python installs or compiles is passed over, and what is longer than anything that is written by hand. Looked at are the file systems of
+the host, of which a process sees all or less.
 """
 
 from __future__ import annotations
