@@ -448,7 +448,7 @@ class JsonEncoder(Encoder):
         known: dict[str, tuple[str, str]] = {}
         both = []
         for value in values:
-            pair = (NULL, NULL) if value is None else known.get(value) if type(value) is str else None
+            pair = (NULL, NULL) if value is None else known.get(value) if isinstance(value, str) else None
             if pair is None:
                 changed, text = self.changed, self.text(value)
                 pair = (escape(text), canonical_json(text, self.engine))
