@@ -146,7 +146,7 @@ def main() -> None:
     if result is not None:
         # As Ansible's own async_status does it: what is in it is ready to be read by the controller.
         print(f"\n{json.dumps({**result, 'finished': True})}")  # pylint: disable=ansible-bad-function
-        return
+        raise SystemExit(0)
     progress = read(module.params["progress_file"])
     told = {} if progress is None else {"progress": {**progress, "seconds": time.monotonic() - progress["began"]}}
     module.exit_json(changed=False, finished=lost, lost=lost, **told)

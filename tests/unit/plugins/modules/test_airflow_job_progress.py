@@ -120,13 +120,16 @@ def test_it_ends_the_module(call_module: RunModule, job: Job, check_mode: bool) 
     environment = {**os.environ, "ANSIBLE_ASYNC_DIR": str(job.progress.parent)}
     command = ["tail", "-f", "/dev/null", "airflow_metadata_copy"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 10
+        while not Path(f"/proc/{process.pid}/cmdline").read_bytes().startswith(b"tail") and time.monotonic() < deadline:
+            time.sleep(0.01)
         result = call_module("airflow_job_progress", check_mode=check_mode, progress_file=str(job.progress), end=True)
         assert (result["changed"], result["finished"]) == (True, True)
         if check_mode:
             assert process.poll() is None
             process.kill()
         else:
-            assert process.wait() == -2
+            assert process.wait(timeout=60) == -2
 
 
 def test_without_an_end_it_needs_the_file_for_the_result(call_module: RunModule, job: Job) -> None:
