@@ -11,6 +11,7 @@ import re
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from typing import Any
 
 from ansible_collections.updraft.airflow.plugins.module_utils.host_daemons import API_SERVER_TITLE, Daemon, find_daemons
@@ -127,7 +128,7 @@ def _start(entry: dict[str, Any]) -> None:
             os.setuid(entry["uid"])
         # Opened only now, as the user who owns the files.
         for descriptor, path in zip((1, 2), entry["output"]):
-            os.dup2(os.open(path or os.devnull, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666), descriptor)
+            os.dup2(_open_output(path), descriptor)
 
     process = subprocess.Popen(
         entry["argv"],
@@ -145,6 +146,15 @@ def _start(entry: dict[str, Any]) -> None:
             failed = True
         if failed:
             raise StartError(f"The {entry['kind']} did not start again; as {entry['user']}, run: {' '.join(entry['argv'])}")
+
+
+def _open_output(path: str | None) -> int:
+    """What the daemon wrote its output to. A file that a shell of somebody else opened for it cannot be had again."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    if path:
+        with suppress(OSError):
+            return os.open(path, flags, 0o666)
+    return os.open(os.devnull, os.O_WRONLY)
 
 
 def _wait_for(kind: str, home: str) -> None:

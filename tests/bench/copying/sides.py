@@ -17,10 +17,12 @@ from .data import Data, counts
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 Figures = dict[str, float]
-# Its default is 100,000 rows at once, for which its heap is too small where rows are long.
+# Its default is 100,000 rows at once, for which its heap is too small where rows are long. SQLite keeps a JSON document that is a number as
+# one, which pgloader would write as Lisp does.
 LOAD = """
 LOAD DATABASE FROM sqlite://{source} INTO postgresql://airflow@127.0.0.1:{port}/{database}
-WITH data only, include no drop, truncate, disable triggers, reset sequences, prefetch rows = 10000;
+WITH data only, include no drop, truncate, disable triggers, reset sequences, prefetch rows = 10000
+CAST type json to json using float-to-string;
 """
 
 

@@ -156,6 +156,22 @@ def test_the_same_daemons_may_be_started_once_more(handle: Callable[..., dict[st
             os.kill(daemon.process.pid, 9)
 
 
+def test_a_file_for_the_output_that_cannot_be_had_again_keeps_no_daemon_from_starting(
+    handle: Callable[..., dict[str, Any]], old_airflow: Any, tmp_path: Path
+) -> None:
+    old_airflow.make_database()
+    old_airflow.start("webserver", "-p", "8081")
+    assert handle("stopped")["changed"]
+    kept = json.loads((tmp_path / "restart.json").read_text())
+    kept["daemons"][0]["output"] = [str(tmp_path / "gone/webserver.log")] * 2
+    (tmp_path / "restart.json").write_text(json.dumps(kept))
+    try:
+        assert handle("started")["started"] == ["webserver"]
+    finally:
+        for daemon in find_daemons(str(old_airflow.home)):
+            os.kill(daemon.process.pid, 9)
+
+
 @pytest.mark.parametrize(("same_home", "kinds"), [(True, ["scheduler", "triggerer"]), (False, ["triggerer"])])
 def test_what_an_interrupted_run_ended_is_not_forgotten(
     handle: Callable[..., dict[str, Any]], old_airflow: Any, tmp_path: Path, same_home: bool, kinds: list[str]
