@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 HEADING = re.compile(r"(?:TASK|RUNNING HANDLER) \[(?:[^]]* : )?(.*)\] \**$")
-RESULT = re.compile(r"(ok|changed|fatal|failed): \[([^]]+)\](?:: \w+!)?(?: => \(item=.*?\))?(?: => (?=\{)|$)")
+RESULT = re.compile(r"(ok|changed|fatal|failed): \[([^]]+)\](?:: (\w+)!)?(?: => \(item=.*?\))?(?: => (?=\{)|$)")
 RECAP = re.compile(r"^(\S+) +: ok=(\d+) +changed=(\d+) .*failed=(\d+)", re.MULTILINE)
 LONGEST_MESSAGE = 500
 # Molecule asks for colours, which would hide the recap. Results as JSON can be read again.
@@ -45,7 +45,8 @@ def results(output: str) -> list[Result]:
             fields: dict[str, Any] = {}
             if line[said.end() :].startswith("{"):
                 fields, end = json.JSONDecoder().raw_decode(output, position + said.end())
-            found.append(Result(task, "failed" if said[1] == "fatal" else said[1], said[2], fields))
+            status = "failed" if said[1] == "fatal" else said[1]
+            found.append(Result(task, "unreachable" if said[3] == "UNREACHABLE" else status, said[2], fields))
         position = end + 1 if end >= 0 else len(output)
     return found
 
