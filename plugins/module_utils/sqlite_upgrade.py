@@ -102,9 +102,7 @@ def _order_columns(connection: sqlite3.Connection) -> None:
     """Give the table of connections the order of columns that the migration expects."""
     present = [row[1] for row in connection.execute("PRAGMA table_info(connection)")]
     if set(present) != set(_CONNECTION_COLUMNS):
-        raise MoveError(
-            f"The table connection has other columns than Airflow's ({', '.join(present)}), and its migration would mix them up."
-        )
+        raise MoveError(f"The table connection has not the columns that Airflow gives it, and its migration mixes up {', '.join(present)}.")
     names = ", ".join(map(quoted, _CONNECTION_COLUMNS))
     columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in _CONNECTION_COLUMNS.items())
     keys = "CONSTRAINT connection_pkey PRIMARY KEY (id), CONSTRAINT connection_conn_id_uq UNIQUE (conn_id)"
