@@ -54,7 +54,8 @@ def test_the_steps_of_a_line_are_its_schema_heads() -> None:
 def test_every_step_names_the_revision_of_a_change() -> None:
     for steps in STEPS.values():
         for step in steps:
-            for change in (*step.tables, *step.columns):
+            changes: list[TableChange | ColumnChange] = [*step.tables, *step.columns]
+            for change in changes:
                 assert re.fullmatch(r"[0-9a-f]{12}", change.revision)
                 assert change.reason
             assert len({(change.table, change.column) for change in step.columns}) == len(step.columns)

@@ -121,7 +121,7 @@ def test_a_trigger_with_other_arguments_is_named(before: Path) -> None:
 
 def test_a_database_that_is_not_of_a_release_is_refused(before: Path) -> None:
     run(before, "UPDATE alembic_version SET version_num = '0123456789ab'")
-    with pytest.raises(MoveError, match="is at the revision 0123456789ab, which is not that of a release from 2.7.0 on"):
+    with pytest.raises(MoveError, match="is at the revision 0123456789ab, which is not that of a release"):
         compared(before, "")
 
 
