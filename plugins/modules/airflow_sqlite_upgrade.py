@@ -106,6 +106,8 @@ seconds:
   type: dict
 """
 
+import contextlib
+import fcntl
 import glob
 import os
 import pwd
@@ -114,6 +116,7 @@ import sqlite3
 import stat
 import tempfile
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -146,6 +149,24 @@ def environment_for(given: dict[str, Any], folder: str, database: str, line: int
     if line >= 3:
         own["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC"] = f"sqlite+aiosqlite:///{database}"
     return {**kept, **own}
+
+
+@contextlib.contextmanager
+def held(folder: str) -> Iterator[None]:
+    """Let others see that the folder is in use. Raises BlockingIOError."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
+
+
+def remove_left(folder: str) -> None:
+    """Remove what a run left that was killed. Another one may be at work."""
+    for left in glob.glob(os.path.join(glob.escape(folder), f"{PREFIX}*")):
+        with contextlib.suppress(BlockingIOError), held(left):
+            shutil.rmtree(left)
 
 
 def hand_over(folder: str, user: str) -> None:
@@ -256,16 +277,15 @@ def main() -> None:
         module.fail_json(msg=f"There is no database at {src}.")
     if module.check_mode:
         module.exit_json(changed=True, dest=dest)
-    # Whoever was killed in between left one.
-    for left in glob.glob(os.path.join(glob.escape(parameters["folder"]), f"{PREFIX}*")):
-        shutil.rmtree(left)
+    remove_left(parameters["folder"])
     folder = tempfile.mkdtemp(prefix=PREFIX, dir=parameters["folder"])
-    # The user has to get to the folder inside, and sees nothing here.
-    os.chmod(folder, 0o711)
     result: dict[str, Any] = {}
     failure = None
     try:
-        result = upgrade(parameters, folder)
+        with held(folder):
+            # The user has to get to the folder inside, and sees nothing here.
+            os.chmod(folder, 0o711)
+            result = upgrade(parameters, folder)
     except (MoveError, CommandError) as error:
         failure = str(error)
     except (sqlite3.Error, OSError) as error:
