@@ -286,8 +286,10 @@ def main() -> None:
             # The user has to get to the folder inside, and sees nothing here.
             os.chmod(folder, 0o711)
             result = upgrade(parameters, folder)
-    except (MoveError, CommandError) as error:
+    except MoveError as error:
         failure = str(error)
+    except CommandError as error:
+        failure = f"A copy of {src} could not be brought to another schema: {error}"
     except (sqlite3.Error, OSError) as error:
         failure = f"A copy of {src} could not be migrated with {parameters['venv']}: {error}."
     finally:
