@@ -83,6 +83,14 @@ def revision_of(path: str) -> str | None:
     return str(row[0]) if row else None
 
 
+def without_log(path: str) -> None:
+    """Bring what is in a write-ahead log, which Airflow 3 turns on, into the file: the file alone is moved."""
+    with closing(connect(path, "rw")) as connection:
+        mode = connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
+    if mode != "delete":
+        raise MoveError(f"The write-ahead log of {path} cannot be brought into it, for another process has it open.")
+
+
 def prepare(path: str) -> None:
     """Make a copy ready for Airflow's migration."""
     revision = revision_of(path)

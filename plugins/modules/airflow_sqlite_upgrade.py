@@ -130,6 +130,7 @@ from ansible_collections.updraft.airflow.plugins.module_utils.sqlite_upgrade imp
     Comparison,
     prepare,
     revision_of,
+    without_log,
 )
 
 PREFIX = "sqlite-upgrade-"
@@ -253,6 +254,7 @@ def _migrate(parameters: dict[str, Any], folder: str, database: str, line: int) 
         parameters["timeout"],
     )
     take_back(inside, moved)
+    without_log(moved)
     os.replace(moved, database)
 
 

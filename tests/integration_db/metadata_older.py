@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sqlite3
 import subprocess
 import uuid
@@ -159,6 +158,9 @@ def installed(version: str, folder: Path) -> Older:
 
 def seeded(older: Older, path: Path) -> Path:
     """A copy of its database with further rows in every table."""
-    shutil.copy(older.database, path)
+    with closing(sqlite3.connect(older.database)) as source, closing(sqlite3.connect(path)) as copy:
+        # Airflow 3 has a write-ahead log.
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")
     OlderSeeder(str(path), ROWS, None).run()
     return path

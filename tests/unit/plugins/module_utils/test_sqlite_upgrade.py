@@ -20,6 +20,7 @@ from ansible_collections.updraft.airflow.plugins.module_utils.sqlite_upgrade imp
     has_deadlines,
     prepare,
     without_deadlines,
+    without_log,
 )
 
 BEFORE = """
@@ -143,6 +144,22 @@ def test_a_table_of_connections_with_a_column_of_somebody_else_is_refused(before
     run(before, "ALTER TABLE connection ADD COLUMN mine TEXT")
     with pytest.raises(MoveError, match="has not the columns that Airflow gives it"):
         prepare(str(before))
+
+
+def test_what_is_only_in_the_log_is_brought_into_the_file(before: Path) -> None:
+    with closing(sqlite3.connect(before, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("INSERT INTO log VALUES (5, 'migrated')")
+        # As it is left by a process that ends without closing it.
+        left = before.with_name("left.db")
+        left.write_bytes(before.read_bytes())
+        left.with_name("left.db-wal").write_bytes(before.with_name(f"{before.name}-wal").read_bytes())
+    without_log(str(left))
+    left.with_name("left.db-wal").unlink(missing_ok=True)
+    with closing(sqlite3.connect(left)) as connection:
+        assert connection.execute("SELECT id FROM log ORDER BY 1").fetchall() == [(4,), (5,)]
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
 
 
 def test_migrations_cannot_turn_foreign_keys_on(before: Path) -> None:
