@@ -81,6 +81,20 @@ database: tools $(CACHE)/venvs/2.11.2/.complete $(CACHE)/venvs/3.3.2/.complete #
 	tests/tools/mysql-server
 	python -m pytest tests/integration_db
 
+# Sources as old as they are taken over, with what there was at their time.
+OLDER := 2.7.0 2.9.3 3.0.6 3.1.0
+export UPDRAFT_SOURCES := $(CACHE)/venvs/sources
+$(CACHE)/venvs/sources/%/.complete: tests/locks/%.txt tests/locks/build.txt | tools
+	@echo "== Installing Airflow $* for the tests"
+	uv venv --quiet --clear --python $(VENV)/bin/python $(@D)
+	uv pip install --quiet --compile-bytecode --python $(@D)/bin/python --build-constraints tests/locks/build.txt --require-hashes -r $<
+	touch $@
+
+test-sources: tools $(CACHE)/venvs/2.11.2/.complete $(CACHE)/venvs/3.3.2/.complete $(OLDER:%=$(CACHE)/venvs/sources/%/.complete) ## Take over SQLite databases of older versions, copied to PostgreSQL (15 minutes)
+	@echo "== Tests with older versions"
+	tests/tools/postgresql-server
+	UPDRAFT_TESTS_SOURCES=1 python -m pytest tests/integration_db/test_older_sources.py
+
 $(CACHE)/venvs/swift/.complete: requirements/s3-server.txt | tools
 	@echo "== Installing OpenStack Swift for the tests"
 	uv venv --quiet --clear $(@D)
@@ -227,4 +241,4 @@ docs: tools ## Write the generated docs anew
 build: tools ## Build the collection's tarball
 	@ansible-galaxy collection build --force --output-path $(CACHE)
 
-.PHONY: help tools docker-engine demo demo-clean checks lint unit database api bench-objects bench-throughput bench-copy bench-lift bench-converge dags canary sanity molecule servers-and-scenarios test-local test-inputs test-moves test-lift test-celery test-cluster test-cluster-mysql test-tls test-grown test-replaced test-secrets test-faults test locks docs build
+.PHONY: help tools docker-engine demo demo-clean checks lint unit database api bench-objects bench-throughput bench-copy bench-lift bench-converge dags canary sanity molecule servers-and-scenarios test-local test-sources test-inputs test-moves test-lift test-celery test-cluster test-cluster-mysql test-tls test-grown test-replaced test-secrets test-faults test locks docs build

@@ -10,6 +10,7 @@ from typing import Any
 
 PHASES = {
     "stopped": "stopping",
+    "upgraded": "upgrading a copy",
     "copied": "copying",
     "migrated": "migrating",
     "switched": "switching",

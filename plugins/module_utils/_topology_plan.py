@@ -244,10 +244,21 @@ def _source(draft: Draft) -> dict[str, Any]:
     return {"kind": kind, "path": path, "revision": revision, "version": version, "home": base}
 
 
+def _brought_to(draft: Draft) -> str | None:
+    """The version to whose schema a copy of the rows is brought before they are moved."""
+    version = source_version(draft)
+    return versions.copied_by(version) if versions.is_brought_up(version) else None
+
+
 def _move(draft: Draft, name: str) -> dict[str, Any] | None:
     if not moves(draft):
         return None
-    return {"source": _source(draft), "target_version": draft.version, "on_this_host": move_host(draft) == name}
+    return {
+        "source": _source(draft),
+        "brought_to": _brought_to(draft),
+        "target_version": draft.version,
+        "on_this_host": move_host(draft) == name,
+    }
 
 
 def _old_units(draft: Draft, name: str) -> list[str]:

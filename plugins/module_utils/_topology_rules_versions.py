@@ -16,6 +16,9 @@ from ._topology_stages import source_version
 ENVIRONMENT_MB = 600
 """A virtual environment of Airflow with its compiled files."""
 
+COPIES_BROUGHT_UP = 4
+"""What it takes to bring a copy of an SQLite file to another schema, as a multiple of the file: tables are rebuilt in it."""
+
 ROWS_WITH_INDEXES = 2
 """What a server needs for the rows of an SQLite file, as a multiple of the file."""
 
@@ -89,16 +92,31 @@ def source_can_be_moved(draft: Draft) -> Iterator[str]:
     running = source_version(draft)
     if not moves(draft) or not running:
         return
-    head = versions.schema_head(running)
-    if head in versions.MOVABLE_HEADS:
+    if versions.copied_by(running):
         return
     version = versions.parse_version(running)
     newest = versions.TESTED[3] if version and version[0] >= 3 else versions.TESTED[2]
     place = f"The installation in {(draft.adopted or {}).get('home')}" if draft.taking_over else "The existing installation"
     yield (
-        f"{place} is Airflow {running}, and this release moves the data of 2.10.3 to 2.11 and of 3.3 only: upgrade it to {newest} by hand "
-        "first (with a backup), then run again."
+        f"{place} is Airflow {running}, and this release moves the data of 2.7 to 2.11 and of 3.0 to 3.3 only: upgrade it to {newest} by "
+        "hand first (with a backup), then run again."
     )
+
+
+def version_knows_moved_schema(draft: Draft) -> Iterator[str]:
+    """Older data is brought to the newest schema of its line, which the wanted version must know."""
+    running, wanted = source_version(draft) or "", versions.parse_version(draft.version)
+    there = versions.parse_version(running)
+    if not moves(draft) or not versions.is_brought_up(running) or wanted is None or there is None or wanted < there:
+        return
+    copied_by = versions.copied_by(running) or ""
+    newest = versions.schema_head(copied_by)
+    first = next(first for first, head in versions.SCHEMA_HEADS if head == newest)
+    if wanted[0] == first[0] and wanted < first:
+        yield (
+            f"The data of Airflow {running} is brought to the schema of {copied_by} before it is moved, which {draft.version} does not "
+            f"know: set airflow_version to {copied_by}."
+        )
 
 
 def source_is_airflows(draft: Draft) -> Iterator[str]:
@@ -120,7 +138,7 @@ def source_has_its_versions_schema(draft: Draft) -> Iterator[str]:
     """The rows are copied with Airflow of the version that runs, which must know the schema that they are in."""
     found, running = _source_metadata(draft), source_version(draft) or ""
     head = versions.schema_head(running)
-    if found is None or head not in versions.MOVABLE_HEADS or found.get("revision") in (None, head):
+    if found is None or head is None or found.get("revision") in (None, head):
         return
     place = f"The database {found['path']} on {move_host(draft)}"
     first = next((first for first, revision in versions.SCHEMA_HEADS if revision == found["revision"]), None)
@@ -234,8 +252,8 @@ def source_python_is_there(draft: Draft) -> Iterator[str]:
 
 def source_environment_version(draft: Draft) -> str | None:
     """The version that makes the source's schema, when the wanted one makes another."""
-    head = versions.schema_head(source_version(draft)) if moves(draft) else None
-    return versions.MOVABLE_HEADS.get(head) if head and head != versions.schema_head(draft.version) else None
+    copied_by = versions.copied_by(source_version(draft)) if moves(draft) else None
+    return copied_by if copied_by and versions.schema_head(copied_by) != versions.schema_head(draft.version) else None
 
 
 def move_host(draft: Draft) -> str | None:
@@ -296,7 +314,8 @@ def _needed_mb(draft: Draft, host: Host) -> dict[str, int]:
     if host.name in draft.airflow_hosts:
         needed["home"] = LEAST_MB if host.installation is not None else ENVIRONMENT_MB
     if move_host(draft) == host.name:
-        needed["home"] = 2 * ENVIRONMENT_MB + moved + int((host.info or {}).get("copies_mb") or 0)
+        copies = 1 + (COPIES_BROUGHT_UP if moves(draft) and versions.is_brought_up(source_version(draft)) else 0)
+        needed["home"] = 2 * ENVIRONMENT_MB + copies * moved + int((host.info or {}).get("copies_mb") or 0)
     if moves(draft) and draft.database is not None and draft.database.managed and host.name in draft.groups["metadata_db"]:
         needed[draft.database.engine] = ROWS_WITH_INDEXES * moved
     return needed
@@ -307,6 +326,7 @@ RULES = (
     no_downgrade,
     schema_stays,
     source_can_be_moved,
+    version_knows_moved_schema,
     source_is_airflows,
     source_has_its_versions_schema,
     executor_is_known,

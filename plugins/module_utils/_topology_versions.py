@@ -38,8 +38,8 @@ SCHEMA_HEADS: tuple[tuple[Version, str], ...] = (
 NEWEST_KNOWN = {2: (2, 12), 3: (3, 4)}
 """The first minor version of each line whose schema is not known here."""
 
-MOVABLE_HEADS = {"5f2621c13b39": "2.11.2", "d2f4e1b3c5a7": "3.3.2"}
-"""Revisions whose rows can be moved, with the version whose empty schema has that revision."""
+COPIED_HEADS = {"5f2621c13b39": "2.11.2", "d2f4e1b3c5a7": "3.3.2"}
+"""Revisions at which rows are copied, with the version whose empty schema has that one. Older ones of a line are brought to it."""
 
 PYTHONS: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {
     "2.11.2": ((3, 11), (3, 12)),
@@ -84,6 +84,18 @@ def schema_head(text: str | None) -> str | None:
         return None
     heads = [head for first, head in SCHEMA_HEADS if first <= version]
     return heads[-1] if heads else None
+
+
+def copied_by(text: str | None) -> str | None:
+    """The version at whose schema the rows of a version are copied: the tested one of its line. None where its schema is not known."""
+    version = parse_version(text or "")
+    return TESTED[version[0]] if version and schema_head(text) else None
+
+
+def is_brought_up(text: str | None) -> bool:
+    """Whether the rows of a version have to be brought to another schema before they are copied."""
+    head = schema_head(text)
+    return head is not None and head not in COPIED_HEADS
 
 
 def python_range(text: str) -> tuple[tuple[int, int], tuple[int, int]]:

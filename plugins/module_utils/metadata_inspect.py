@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import json
 import pickletools
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from ansible_collections.updraft.airflow.plugins.module_utils._fernet import opens
-from ansible_collections.updraft.airflow.plugins.module_utils.metadata_losses import REVISION_BEFORE
+from ansible_collections.updraft.airflow.plugins.module_utils.metadata_losses import STEPS, Step, changes_of, later_steps
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_tables import expected_type, known_tables
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_target import Target
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_types import (
@@ -110,7 +112,9 @@ class Inspection:
             self._revisions = {name: source.revision(name) for name in VERSION_TABLES}
         except source.error as error:
             raise source.unreadable(error) from None
-        self._to_three = line == 3 and self._revisions["alembic_version"] == REVISION_BEFORE
+        revision = self._revisions["alembic_version"]
+        self._to_three = line == 3 and revision in [step.head for step in STEPS[2]]
+        self._steps: tuple[Step, ...] = later_steps(revision) or ()
 
     def run(self) -> dict[str, Any]:
         """Read everything once."""
@@ -137,6 +141,7 @@ class Inspection:
             listed.append({"name": table.name, "rows": self._source.count(table.name), "known": table.name in known})
         self._find_orphans()
         self._find_duplicates({table.name for table in tables})
+        self._find_teams({table.name for table in tables})
         if self._fernet_key is not None:
             self._find_locked(tables, self._fernet_key)
         advice = "correct or delete it in the source before the move"
@@ -221,9 +226,10 @@ class Inspection:
             return []
 
     def _extra_checks(self, table: str) -> dict[str, Check]:
+        changed = changes_of(self._steps, table)[1]
+        checks: dict[str, Check] = {column: check for (name, column), check in _OLDER.items() if name == table and column in changed}
         if not self._to_three:
-            return {}
-        checks: dict[str, Check] = {}
+            return checks
         if table == "xcom":
             checks["value"] = self._check_xcom
         if table == "dag_run":
@@ -258,6 +264,16 @@ class Inspection:
                     f"ab_permission_view has rows without a permission or view, which Airflow 3 does not allow (id"
                     f" {', '.join(rows[:NAMED_ROWS])}); delete them in the source before the move."
                 )
+
+    def _find_teams(self, tables: set[str]) -> None:
+        if "team" not in tables or "id" not in changes_of(self._steps, "team")[1]:
+            return
+        rows = [str(row[0]) for row in self._source.query("SELECT name FROM team ORDER BY name")]
+        if rows:
+            self._refusals.sentences.append(
+                f"team has rows ({', '.join(rows[:NAMED_ROWS])}), whose numbers Airflow's migration to 3.2 takes for names; delete them in"
+                " the source before the move, and make them anew after it."
+            )
 
     def _find_locked(self, tables: list[SourceTable], keys: str) -> None:
         """What is copied encrypted has to open with the key that comes along."""
@@ -317,6 +333,39 @@ def _pickle_steps(value: bytes) -> Iterator[tuple[str, Any]]:
     except Exception:
         # The migration drops what cannot be unpickled, and it is kept aside.
         yield "GLOBAL", None
+
+
+def _check_trigger(value: Any) -> None:
+    try:
+        found = json.loads(value) if isinstance(value, str) and value.startswith("{") else None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not {"__type", "__var"} <= set(found):
+        raise RefusedValue("arguments of a trigger that Airflow did not write, which abort its migration to 2.9")
+
+
+def _check_callback(value: Any) -> None:
+    try:
+        found = json.loads(value) if isinstance(value, str) and value else None
+        if isinstance(found, str) and found:
+            json.loads(found)
+    except ValueError:
+        raise RefusedValue("arguments of a callback that are no JSON, which abort Airflow's migration to 3.1") from None
+
+
+def _check_compressed(value: Any) -> None:
+    try:
+        zlib.decompress(value)
+    except (TypeError, zlib.error):
+        raise RefusedValue("a compressed DAG that cannot be read, which aborts Airflow's migration to 3.2") from None
+
+
+# What aborts a migration within a line, where the column is among those that it changes.
+_OLDER: dict[tuple[str, str], Check] = {
+    ("trigger", "kwargs"): _check_trigger,
+    ("deadline", "callback_kwargs"): _check_callback,
+    ("serialized_dag", "data_compressed"): _check_compressed,
+}
 
 
 def _length_check(length: int) -> Check:

@@ -44,6 +44,8 @@ _ONLY_3 = _words(
     task_inlet_asset_reference task_outlet_asset_reference task_state_store team
     """
 )
+# Of 3.0 and 3.1, which later versions drop or rename.
+_EARLIER_3 = _words("asset_trigger callback_request")
 TABLES_2 = _BOTH | _ONLY_2
 TABLES_3 = _BOTH | _ONLY_3
 
@@ -66,7 +68,7 @@ JSONB_COLUMNS = frozenset(
 
 def known_tables(present: Iterable[str]) -> frozenset[str]:
     """The tables of the line a database belongs to."""
-    return TABLES_2 if "dataset" in present else TABLES_3
+    return TABLES_2 if "dataset" in present else TABLES_3 | _EARLIER_3
 
 
 # On MySQL text and binary data without a length hold 64 KiB, but for these columns; asset's names are of a character set of their own.

@@ -62,40 +62,9 @@ bytes:
 
 import os
 import sqlite3
-import urllib.parse
-from contextlib import suppress
 
 from ansible.module_utils.basic import AnsibleModule
-
-
-def back_up(src: str, dest: str) -> None:
-    """Copy and check. Raises sqlite3.Error."""
-    source = sqlite3.connect(f"file:{urllib.parse.quote(src)}?mode=ro", uri=True, timeout=30)
-    copy = sqlite3.connect(dest)
-    try:
-        source.backup(copy)
-        # The copy is a file for keeping: without this it would need a log beside it when the source had one.
-        copy.execute("PRAGMA journal_mode = DELETE")
-        verdict = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if verdict != "ok":
-            raise sqlite3.DatabaseError(verdict)
-    finally:
-        copy.close()
-        source.close()
-
-
-def replace(src: str, dest: str) -> None:
-    """Copy beside the destination, and put it there when it is whole. Raises sqlite3.Error and OSError."""
-    unfinished = dest + ".unfinished"
-    with suppress(FileNotFoundError):
-        os.unlink(unfinished)
-    os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    try:
-        back_up(src, unfinished)
-        os.replace(unfinished, dest)
-    except BaseException:
-        os.unlink(unfinished)
-        raise
+from ansible_collections.updraft.airflow.plugins.module_utils.sqlite_backup import copy_failure, replace
 
 
 def main() -> None:
@@ -117,10 +86,8 @@ def main() -> None:
         module.exit_json(changed=True, dest=dest, bytes=os.path.getsize(src))
     try:
         replace(src, dest)
-    except sqlite3.Error as error:
-        module.fail_json(msg=f"{src} cannot be copied: SQLite says {error!s}. Check it with: sqlite3 {src!r} 'PRAGMA integrity_check'")
-    except OSError as error:
-        module.fail_json(msg=f"{src} cannot be copied to {dest}: {error.strerror}.")
+    except (sqlite3.Error, OSError) as error:
+        module.fail_json(msg=copy_failure(src, dest, error))
     arguments = module.load_file_common_arguments({key: module.params[key] for key in ("owner", "group", "mode")}, path=dest)
     module.set_fs_attributes_if_different(arguments, True)
     module.exit_json(changed=True, dest=dest, bytes=os.path.getsize(dest))

@@ -94,7 +94,7 @@ class Seeder:
         parents = self._parents(table)
         unique = self._unique(table, [column[1] for column in columns if column[5]])
         integer_key = [column[1] for column in columns if column[5]] == ["id"] and columns[0][2] == "INTEGER"
-        seen: list[set[Any]] = [set() for _ in unique]
+        seen: list[set[Any]] = [self._present(table, key) for key in unique]
         first = self.connection.execute(f'SELECT max(id) FROM "{table}"').fetchone()[0] or 0 if integer_key else 0
         wanted = self.rows.get(table, self.default)
         made: list[tuple[Any, ...]] = []
@@ -115,6 +115,10 @@ class Seeder:
         quoted = ", ".join(f'"{name}"' for name in names)
         marks = ", ".join("?" * len(names))
         self.connection.executemany(f'INSERT INTO "{table}" ({quoted}) VALUES ({marks})', made)
+
+    def _present(self, table: str, key: list[str]) -> set[Any]:
+        names = ", ".join(f'"{name}"' for name in key)
+        return set(self.connection.execute(f'SELECT {names} FROM "{table}"'))
 
     def _parents(self, table: str) -> list[tuple[list[str], list[tuple[Any, ...]]]]:
         found: dict[int, list[tuple[Any, ...]]] = {}

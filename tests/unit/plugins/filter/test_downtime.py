@@ -28,6 +28,11 @@ def test_within_a_line_nothing_is_migrated() -> None:
     assert phases(times, 0.0, 4.0) == {"stopping": 8.0, "copying": 8.0, "verifying": 4.0, "switching": 35.5, "starting until healthy": 24.5}
 
 
+def test_older_rows_are_brought_to_another_schema_before_they_are_copied() -> None:
+    found = phases({**TIMES, "upgraded": 112.0}, 0.0, 4.0)
+    assert list(found.items())[:4] == [("stopping", 8.0), ("upgrading a copy", 4.0), ("copying", 4.0), ("verifying", 4.0)]
+
+
 def test_a_database_that_stays_is_not_copied() -> None:
     times = {moment: TIMES[moment] for moment in ("stopping", "stopped", "switched", "healthy")}
     assert phases(times, 0.0, 0.0) == {"stopping": 8.0, "switching": 47.5, "starting until healthy": 24.5}

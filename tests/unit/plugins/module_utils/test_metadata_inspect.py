@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import sqlite3
+import zlib
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -130,6 +132,59 @@ def test_what_stops_the_migration_is_named_only_when_there_is_one(statement: Any
     (refusal,) = look(tmp_path / "three", statement, line=3)["refusals"]
     assert sentence in refusal
     assert look(tmp_path / "two", statement, line=2)["refusals"] == []
+
+
+OLDER = f"""
+DROP TABLE dag_run;
+CREATE TABLE trigger (id INTEGER PRIMARY KEY, kwargs JSON);
+CREATE TABLE deadline (id INTEGER PRIMARY KEY, callback_kwargs JSON);
+CREATE TABLE serialized_dag (dag_id VARCHAR(250) PRIMARY KEY, data_compressed BLOB);
+CREATE TABLE team (id CHAR(32) PRIMARY KEY, name VARCHAR(50));
+INSERT INTO trigger VALUES (1, '{{"__type": "dict", "__var": {{}}}}'), (2, '{{"a": 1}}'), (3, '7');
+INSERT INTO deadline VALUES (1, NULL), (2, '{{"a": 1}}'), (3, '"b"');
+INSERT INTO serialized_dag VALUES ('good', x'{zlib.compress(b"{}").hex()}'), ('bad', x'00ff');
+INSERT INTO team VALUES ('{32 * "0"}', 'blue');
+"""
+
+
+@pytest.mark.parametrize(
+    ("revision", "sentences"),
+    [
+        (
+            "88344c1d9134",
+            [
+                "trigger.kwargs holds arguments of a trigger that Airflow did not write, which abort its migration to 2.9 in the row "
+                "(id=2), (id=3); correct or delete it in the source before the move."
+            ],
+        ),
+        ("22ed7efa9da2", []),
+        (
+            "fe199e1abd77",
+            [
+                "team has rows (blue), whose numbers Airflow's migration to 3.2 takes for names; delete them in the source before the "
+                "move, and make them anew after it.",
+                "deadline.callback_kwargs holds arguments of a callback that are no JSON, which abort Airflow's migration to 3.1 in the "
+                "row (id=3); correct or delete it in the source before the move.",
+                "serialized_dag.data_compressed holds a compressed DAG that cannot be read, which aborts Airflow's migration to 3.2 in the "
+                "row (dag_id=bad); correct or delete it in the source before the move.",
+            ],
+        ),
+        ("1d6611b6ab7c", []),
+    ],
+)
+def test_what_aborts_a_migration_within_a_line_is_named(revision: str, sentences: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "airflow.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(SCHEMA + OLDER)
+        connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+        connection.execute("DROP TABLE xcom")
+        connection.commit()
+    assert inspected(path)["refusals"] == sentences
+
+
+def test_what_stops_the_migration_to_3_is_named_for_older_sources(tmp_path: Path) -> None:
+    older = "UPDATE alembic_version SET version_num = '405de8318b3a'"
+    assert len(look(tmp_path, older, "INSERT INTO xcom VALUES (1, 'k', x'')", line=3)["refusals"]) == 1
 
 
 def test_all_refusals_come_at_once_and_many_rows_are_counted(tmp_path: Path) -> None:

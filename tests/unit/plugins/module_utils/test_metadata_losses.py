@@ -8,12 +8,16 @@ from __future__ import annotations
 import re
 
 import pytest
+from ansible_collections.updraft.airflow.plugins.module_utils import _topology_versions as versions
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_losses import (
     COLUMNS,
+    STEPS,
     TABLES,
     ColumnChange,
     TableChange,
+    changes_of,
     column_changes,
+    later_steps,
     table_change,
 )
 from ansible_collections.updraft.airflow.plugins.module_utils.metadata_tables import TABLES_2, TABLES_3
@@ -39,6 +43,34 @@ def test_every_table_is_there_afterwards_or_dropped_and_kept() -> None:
             assert table not in TABLES_3
         else:
             assert (change.to or table) in TABLES_3
+
+
+def test_the_steps_of_a_line_are_its_schema_heads() -> None:
+    heads = [(".".join(map(str, first)), head) for first, head in versions.SCHEMA_HEADS]
+    assert heads == [(step.version, step.head) for line in (2, 3) for step in STEPS[line]]
+    assert [steps[-1].head for steps in STEPS.values()] == list(versions.COPIED_HEADS)
+
+
+def test_every_step_names_the_revision_of_a_change() -> None:
+    for steps in STEPS.values():
+        for step in steps:
+            changes: list[TableChange | ColumnChange] = [*step.tables, *step.columns]
+            for change in changes:
+                assert re.fullmatch(r"[0-9a-f]{12}", change.revision)
+                assert change.reason
+            assert len({(change.table, change.column) for change in step.columns}) == len(step.columns)
+
+
+def test_what_comes_after_a_version_is_allowed() -> None:
+    assert later_steps("5f2621c13b39") == later_steps("d2f4e1b3c5a7") == ()
+    assert later_steps("0123456789ab") is None
+    assert [step.version for step in later_steps("fe199e1abd77") or ()] == ["3.1.0", "3.1.8", "3.2.0", "3.3.0"]
+
+
+def test_of_several_changes_to_one_column_the_first_counts() -> None:
+    assert changes_of(later_steps("fe199e1abd77") or (), "deadline")[1]["callback"].revision == "808787349f22"
+    assert changes_of(later_steps("cc92b33c6709") or (), "deadline")[1]["callback"].revision == "e812941398f4"
+    assert changes_of(later_steps("1d6611b6ab7c") or (), "deadline")[1] == {}
 
 
 def test_a_table_that_is_not_listed_must_survive_whole() -> None:

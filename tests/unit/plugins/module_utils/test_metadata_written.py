@@ -195,6 +195,31 @@ def test_long_lists_end(written: Written) -> None:
     assert found["written"]["variables"]["added"] == names
 
 
+def test_rows_of_an_older_copy_were_added_to_and_not_taken_away(tmp_path: Path) -> None:
+    path = tmp_path / "copy.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(SCHEMA)
+        connection.executescript(
+            """
+            CREATE TABLE IF NOT EXISTS alembic_version (version_num TEXT);
+            DELETE FROM alembic_version;
+            INSERT INTO alembic_version VALUES ('686269002441');
+            CREATE TABLE serialized_dag (dag_id TEXT);
+            INSERT INTO serialized_dag VALUES ('a');
+            """
+        )
+    copy = SqliteSource(str(path))
+    try:
+        counts = {table.name: copy.count(table.name) for table in copy.tables()}
+        moved = {**counts, "serialized_dag": 0, "variable": counts["variable"] + 1, "dataset_alias": 2}
+        for tables, expected in ((moved, []), ({**moved, "variable": counts["variable"] - 1}, ["variable"])):
+            marker = {"source": "h1:/a", "phase": "switched", "tables": tables}
+            found = metadata_written.refusals(MarkedServer(**marker), copy, "h1:/a")  # type: ignore[arg-type]
+            assert [sentence.rpartition(" in ")[2].rstrip(".") for sentence in found] == expected
+    finally:
+        copy.close()
+
+
 class MarkedServer:
     """A server as far as its marker is read."""
 

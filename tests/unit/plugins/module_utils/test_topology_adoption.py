@@ -59,6 +59,7 @@ def test_a_move_at_one_schema_needs_one_environment() -> None:
             "version": "2.10.4",
             "home": OLD_HOME,
         },
+        "brought_to": None,
         "target_version": "2.11.2",
         "on_this_host": True,
     }
@@ -71,6 +72,26 @@ def test_a_move_across_schemas_needs_the_sources_version_beside() -> None:
     assert [(entry["purpose"], entry["version"]) for entry in result["environments"]] == [("run", "3.3.2"), ("source", "2.11.2")]
     assert [lock.rpartition("/")[2] for lock in result["environments"][1]["locks"]] == ["2.11.2.txt", "2.11.2-postgresql.txt"]
     assert result["move"]["target_version"] == "3.3.2"
+
+
+@pytest.mark.parametrize(
+    ("version", "wanted", "brought_to", "environments"),
+    [
+        ("2.7.0", "2.11.2", "2.11.2", [("run", "2.11.2")]),
+        ("2.10.2", "3.3.2", "2.11.2", [("run", "3.3.2"), ("source", "2.11.2")]),
+        ("2.10.3", "3.3.2", None, [("run", "3.3.2"), ("source", "2.11.2")]),
+        ("3.0.0", "3.3.2", "3.3.2", [("run", "3.3.2")]),
+        ("3.2.1", "3.3.0", "3.3.2", [("run", "3.3.0")]),
+        ("3.3.0", "3.3.2", None, [("run", "3.3.2")]),
+    ],
+)
+def test_older_rows_are_brought_to_the_newest_schema_of_their_line(
+    version: str, wanted: str, brought_to: str | None, environments: list[tuple[str, str]]
+) -> None:
+    found = info(adopted=adopted(version), metadata={"size_mb": 10})
+    result = plan(single("metadata_db", found=found, airflow_adopt_home=OLD_HOME, airflow_version=wanted))
+    assert result["move"]["brought_to"] == brought_to
+    assert [(entry["purpose"], entry["version"]) for entry in result["environments"]] == environments
 
 
 def test_the_source_may_be_made_with_the_python_it_has() -> None:

@@ -37,9 +37,9 @@ def taking_over(components: str = "metadata_db", version: str = "2.11.2", wanted
     return inputs
 
 
-def moving(found: dict[str, Any]) -> Inputs:
+def moving(found: dict[str, Any], version: str = "2.11.2") -> Inputs:
     """An inventory that takes over an installation with this database."""
-    inputs: Inputs = single("metadata_db", found=info(adopted=adopted(), metadata=found), airflow_adopt_home=OLD_HOME)
+    inputs: Inputs = single("metadata_db", found=info(adopted=adopted(version), metadata=found), airflow_adopt_home=OLD_HOME)
     return inputs
 
 
@@ -252,16 +252,31 @@ VERSION_CASES = {
         "release; set airflow_version to a version of the schema it has (3.3.2).",
     ),
     "an old 2.x to move": (
-        taking_over(version="2.9.3"),
-        f"The installation in {OLD_HOME} is Airflow 2.9.3, and this release moves the data of 2.10.3 to 2.11 and of 3.3 only: upgrade "
+        taking_over(version="2.6.3"),
+        f"The installation in {OLD_HOME} is Airflow 2.6.3, and this release moves the data of 2.7 to 2.11 and of 3.0 to 3.3 only: upgrade "
         "it to "
         "2.11.2 by hand first (with a backup), then run again.",
     ),
-    "an old 3.x to move": (
-        taking_over(version="3.1.0"),
-        f"The installation in {OLD_HOME} is Airflow 3.1.0, and this release moves the data of 2.10.3 to 2.11 and of 3.3 only: upgrade "
+    "a 3.x of the future to move": (
+        taking_over(version="3.4.0"),
+        f"The installation in {OLD_HOME} is Airflow 3.4.0, and this release moves the data of 2.7 to 2.11 and of 3.0 to 3.3 only: upgrade "
         "it to "
         "3.3.2 by hand first (with a backup), then run again.",
+    ),
+    "an old 2.x to a version that does not know the schema of its rows": (
+        taking_over(version="2.9.3", wanted={"airflow_version": "2.10.2"}),
+        "The data of Airflow 2.9.3 is brought to the schema of 2.11.2 before it is moved, which 2.10.2 does not know: set airflow_version "
+        "to 2.11.2.",
+    ),
+    "an old 3.x to a version that does not know the schema of its rows": (
+        taking_over(version="3.0.6", wanted={"airflow_version": "3.2.0"}),
+        "The data of Airflow 3.0.6 is brought to the schema of 3.3.2 before it is moved, which 3.2.0 does not know: set airflow_version "
+        "to 3.3.2.",
+    ),
+    "a file that the old version has not migrated": (
+        moving(metadata("405de8318b3a", {"dag": 1}), version="2.9.3"),
+        f"The database {OLD_HOME}/airflow.db on h1 has the schema of Airflow 2.7.0, and the installation there is 2.9.3: run 'airflow db "
+        "migrate' of the old installation first.",
     ),
     "an empty file to move": (
         moving(metadata(None, {})),
@@ -349,6 +364,14 @@ VERSION_CASES = {
             airflow_adopt_home=OLD_HOME,
         ),
         "h1 has 4000 MB free for /opt/airflow, and about 4200 MB are needed: make room.",
+    ),
+    "too little room for a copy that is brought to another schema": (
+        single(
+            "metadata_db",
+            found=info(adopted=adopted("2.9.3"), metadata={"size_mb": 1000}, free_mb={"home": 6000, "postgresql": 4000}),
+            airflow_adopt_home=OLD_HOME,
+        ),
+        "h1 has 6000 MB free for /opt/airflow, and about 8200 MB are needed: make room.",
     ),
     "too little room for logs": (
         single(

@@ -29,9 +29,16 @@ def run_module(tmp_path_factory: pytest.TempPathFactory) -> RunModule:
     os.symlink(CHECKOUT, namespace / "airflow")
 
     def run(
-        name: str, check_mode: bool = False, diff: bool = True, environment: dict[str, str] | None = None, **arguments: Any
+        name: str,
+        check_mode: bool = False,
+        diff: bool = True,
+        environment: dict[str, str] | None = None,
+        given: dict[str, Any] | None = None,
+        **arguments: Any,
     ) -> dict[str, Any]:
+        # Arguments with the names of the parameters above are `given`.
         arguments |= {
+            **(given or {}),
             "_ansible_check_mode": check_mode,
             "_ansible_diff": diff,
             "_ansible_tmpdir": str(root),
