@@ -205,7 +205,7 @@ test-faults: tools ## Let everything in a cluster fail, one thing at a time, and
 	UPDRAFT_CLUSTER_TESTS=cluster_faults python tests/tools/lanes.py 1 cluster
 
 SEED ?= 20261201
-test-kills: docker-engine tools ## Kill site at 32 moments of a lift, run it again each time, and write docs/kills.md (two hours; SEED, ARGS=--help)
+test-kills: docker-engine tools ## Kill site at 33 moments of a lift, run it again each time, and write docs/kills.md (two hours; SEED, ARGS=--help)
 	@echo "== Kills"
 	PYTHONPATH=tests:tests/testinfra python -m kills --seed $(SEED) $(ARGS)
 

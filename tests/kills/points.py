@@ -190,7 +190,8 @@ def draw(point: Point, steps: Sequence[Step], seed: int, version: str = "") -> M
         step = next((step for step in steps if step.name == wanted), None)
         if step is None:
             raise PointsError(f"The stage \u201c{point.stage}\u201d has no task \u201c{wanted}\u201d.")
-        return Moment(step.name, step.occurrence, fraction * step.seconds)
+        # Its process is there for a part of that.
+        return Moment(step.name, step.occurrence, fraction * step.seconds / 2)
     left = fraction * sum(step.seconds for step in steps)
     for step in steps:
         if left < step.seconds:

@@ -81,7 +81,7 @@ def test_another_seed_draws_another_moment() -> None:
 def test_what_runs_on_the_host_is_killed_in_its_own_task() -> None:
     point = Point("one", MIGRATE, task="Migrate to {version}")
     moment = points.draw(point, [*STEPS, Step("Migrate to 3", 1, 4.0)], 1, "3")
-    assert moment.task == "Migrate to 3" and 0 <= moment.delay < 4
+    assert moment.task == "Migrate to 3" and 0 <= moment.delay < 2
     with pytest.raises(PointsError, match="has no task \u201cMigrate to 3\u201d"):
         points.draw(point, STEPS, 1, "3")
 
@@ -97,7 +97,7 @@ def test_the_page_says_what_is_missing(tmp_path: Path) -> None:
         "| 2.11.2 | copying | the controller's process group | 1.2 s after the start of \u201cCopy\u201d | 90 | changed nothing |\n" in page
     )
     assert "\nNot in the table, for they were not run, or did not what the test demands: keeping (3.3.2).\n" in page
-    assert "20,000 rows" in page and "\n- two runs at once\n" in page
+    assert "20,000" in page and "\n- two runs at once\n" in page
     # Of another seed, nothing was seen.
     assert "copying-1 (2.11.2); keeping (3.3.2)" in table.page(table.read(place), order, [], 8, 20000, "2 cores")
 
