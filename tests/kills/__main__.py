@@ -67,6 +67,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=ROWS, help=f"rows of history ({ROWS})")
     parser.add_argument("--to", nargs="+", choices=LIFTS, default=list(LIFTS), help="the versions that are lifted to (all)")
     parser.add_argument("--only", nargs="+", default=[], metavar="POINT", help="kill at these points alone, by name; see --list")
+    parser.add_argument("--leases", action="store_true", help="try the lease of a host that was lifted, and kill at no point")
     parser.add_argument("--missing", action="store_true", help="leave out what was seen with this seed before")
     parser.add_argument("--keep", action="store_true", help="keep the images, and use those that are there")
     parser.add_argument("--list", action="store_true", help="list the points and end")
@@ -232,10 +233,10 @@ def try_leases(version: str) -> list[str]:
 def work(wanted: argparse.Namespace) -> list[str]:
     """Kill at all points that are wanted; return what failed."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    todo = chosen(wanted)
+    todo = [] if wanted.leases else chosen(wanted)
     print(f"Seed {wanted.seed}, {len(todo)} points", flush=True)
     state = (State.found(wanted.rows) if wanted.keep else None) or make_fresh(wanted.rows)
-    failed = []
+    failed: list[str] = []
     for version in dict.fromkeys(version for version, _point in todo):
         if version not in state.steps or not containers.exists("image", installed(version)):
             make_installed(state, version)

@@ -91,7 +91,7 @@ STOPPING = "Note when the old installation begins to stop"
 LOAD = "Copy every table and verify it"
 SCHEMA = "Make the schema of the new database with Airflow 2.11.2"
 STAGES = (
-    Stage("reading the host", "Read what the host is", Image.FRESH),
+    Stage("reading the host", "Validating arguments against arg spec 'topology' - Read the hosts and derive the topology", Image.FRESH),
     Stage("holding the host and keeping secrets", "Hold the host, so that no other run changes it", Image.FRESH),
     Stage("packages and users", "Load the names that differ by distribution", Image.FRESH),
     Stage("installing Airflow", "Install Airflow {version}", Image.FRESH),
@@ -101,7 +101,7 @@ STAGES = (
     Stage("stopping", STOPPING, Image.INSTALLED, True),
     Stage("the backup", "Keep a copy of the old database", Image.INSTALLED, True),
     Stage("copying", LOAD, Image.INSTALLED, True),
-    Stage("after the copy", "Note when the data are copied", Image.INSTALLED, True),
+    Stage("after the copy", "Let runs that are under way go on", Image.INSTALLED, True),
     Stage("switching", "Look at the database before its first use", Image.INSTALLED, True),
     Stage("units", "Note when the new installation counts", Image.INSTALLED),
     Stage("starting", "Start the daemons that need not wait for each other", Image.INSTALLED),
