@@ -226,7 +226,7 @@ def try_leases(version: str) -> list[str]:
             found = test(installation, folder, folder / "hosts.yml")
         wrong += [f"{case}: {said}" for said in found]
         well += [] if found else [case]
-    LEASES.write_text(json.dumps(well), encoding="utf-8")
+        LEASES.write_text(json.dumps(well), encoding="utf-8")
     return wrong
 
 

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
-from airflow_checks import api
+from airflow_checks import hosts
 from airflow_checks.fixtures import Installation
 
 from . import checks, runs
@@ -16,8 +17,6 @@ from .points import ALL
 
 HELD = "Hold the host, so that no other run changes it"
 REFUSED = "Refuse hosts that another run holds"
-# As short as may be, for it is waited for.
-SHORT = ("--extra-vars", '{"airflow_drain_timeout": 30, "airflow_lease_seconds": 45}')
 # The same machine under another name is another controller.
 ELSEWHERE = ("unshare", "--uts", "sh", "-c", 'hostname elsewhere && exec "$@"', "sh")
 REFUSALS = {
@@ -41,7 +40,7 @@ def two_at_once(installation: Installation, folder: Path, inventory: Path) -> li
 
 def killed_elsewhere(installation: Installation, folder: Path, inventory: Path) -> list[str]:
     """A run that another controller began, and that was killed, is waited for until its time is over."""
-    process = runs.start(folder, "elsewhere", inventory, *SHORT, before=ELSEWHERE)
+    process = runs.start(folder, "elsewhere", inventory, before=ELSEWHERE)
     runs.wait_for(process, lambda: checks.lease(installation) is not None, "the lease")
     runs.kill_controller(process, ALL)
     process.wait(60)
@@ -54,8 +53,9 @@ def killed_elsewhere(installation: Installation, folder: Path, inventory: Path) 
         found.append(f"A run here was not refused: {refused.in_words()}")
     if checks.lease(installation) != held:
         found.append("The refused run changed the lease.")
-    expires = float(str(held["expires"]))
-    api.wait_until("the end of the other controller's lease", lambda: time.time() > expires, 120)
+    # How long a run takes to come so far depends on the machine: the hour is over when the test says so.
+    over = json.dumps({**held, "expires": time.time()})
+    hosts.run(installation.host, "sh", "-c", 'echo "$1" > "$2"', "sh", over, checks.LEASE)
     later = runs.site(folder, "later", inventory)
     if later.status or later.changed or "is taken over, as nobody renewed that" not in " ".join(later.output.split()):
         found.append(f"A run here did not take over: {later.in_words()}")
