@@ -218,6 +218,11 @@ test-faults: tools ## Let everything in a cluster fail, one thing at a time, and
 	tests/tools/cluster-disks make
 	UPDRAFT_CLUSTER_TESTS=cluster_faults python tests/tools/lanes.py 1 cluster
 
+SEED ?= 20261201
+test-kills: docker-engine tools ## Kill site at 33 moments of a lift, run it again each time, and write docs/kills.md (two hours; SEED, ARGS=--help)
+	@echo "== Kills"
+	PYTHONPATH=tests:tests/testinfra python -m kills --seed $(SEED) $(ARGS)
+
 # They need the same environments, which one of them would make while another one reads them.
 servers-and-scenarios: tools $(CACHE)/venvs/2.11.2/.complete $(CACHE)/venvs/3.3.2/.complete $(CACHE)/venvs/swift/.complete
 	@echo "== Tests on real servers, and Molecule"
@@ -241,4 +246,4 @@ docs: tools ## Write the generated docs anew
 build: tools ## Build the collection's tarball
 	@ansible-galaxy collection build --force --output-path $(CACHE)
 
-.PHONY: help tools docker-engine demo demo-clean checks lint unit database api bench-objects bench-throughput bench-copy bench-lift bench-converge dags canary sanity molecule servers-and-scenarios test-local test-sources test-inputs test-moves test-lift test-celery test-cluster test-cluster-mysql test-tls test-grown test-replaced test-secrets test-faults test locks docs build
+.PHONY: help tools docker-engine demo demo-clean checks lint unit database api bench-objects bench-throughput bench-copy bench-lift bench-converge dags canary sanity molecule servers-and-scenarios test-local test-sources test-inputs test-moves test-lift test-celery test-cluster test-cluster-mysql test-tls test-grown test-replaced test-secrets test-faults test-kills test locks docs build

@@ -19,6 +19,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.updraft.airflow.plugins.module_utils.background_jobs import FOLDERS, WATCHED
 from ansible_collections.updraft.airflow.plugins.plugin_utils._copy_progress import sentence
+from ansible_collections.updraft.airflow.plugins.plugin_utils.lease_controller import run_of
 
 MODULE = "updraft.airflow.airflow_metadata_copy"
 WAITING_MODULE = "updraft.airflow.airflow_job_progress"
@@ -88,6 +89,7 @@ class ActionModule(ActionBase):
     def _wait(self, files: Mapping[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """The result of a phase that was started."""
         phase, controller = str(self._task.args["phase"]), os.getppid()
+        files = {**files, "lease_run": run_of(controller)}
         seconds, waited = FIRST_SECONDS, 0
         while True:
             if os.getppid() != controller:

@@ -94,8 +94,9 @@ class ActionModule(ActionBase):
     def _plan(self, inputs: Inputs, store: CredentialsFolder, current: str) -> dict[str, Any]:
         topology = compile_topology(inputs, store)
         new_secrets = topology.new_secrets
-        # What is refused after a look into a database must not leave a key behind that disagrees with the right one.
-        is_held = bool(new_secrets) and boolean(self._task.args.get("hold_secrets", False)) and topology.looks_first
+        # What is refused after a look into a database, or because another controller is at work, must not leave a key behind that disagrees
+        # with the right one.
+        is_held = bool(new_secrets) and boolean(self._task.args.get("hold_secrets", False))
         if new_secrets and not is_held and not self._task.check_mode:
             for name, value in new_secrets.items():
                 store.write(name, value)

@@ -46,6 +46,16 @@ def drain_timeout_is_positive(draft: Draft) -> Iterator[str]:
         yield f"airflow_drain_timeout is {timeout}: it must be 1 second or more."
 
 
+def lease_outlasts_the_drain(draft: Draft) -> Iterator[str]:
+    """What waits for tasks to end renews no lease, and a host must not be another controller's before that has ended."""
+    lease, drain = draft.values["airflow_lease_seconds"], draft.values["airflow_drain_timeout"]
+    if lease is not None and drain is not None and lease <= drain:
+        yield (
+            f"airflow_lease_seconds is {lease}: it must be more than airflow_drain_timeout ({drain}), during which no lease is renewed; "
+            "raise it."
+        )
+
+
 def ports_are_ports(draft: Draft) -> Iterator[str]:
     """1 to 65535."""
     ports = {"airflow_webserver_port": draft.port}
@@ -239,6 +249,7 @@ def scheduler_page_of_2_is_off(draft: Draft) -> Iterator[str]:
 
 RULES = (
     drain_timeout_is_positive,
+    lease_outlasts_the_drain,
     ports_are_ports,
     ports_do_not_collide,
     fernet_key_is_valid,

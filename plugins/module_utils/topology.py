@@ -30,11 +30,9 @@ from . import _topology_rules_tls as tls_rules
 from . import _topology_rules_values as value_rules
 from . import _topology_rules_versions as version_rules
 from ._topology_celery import derive_celery
-from ._topology_database_plan import database_check
 from ._topology_model import Draft, Host, Inputs, TopologyError
 from ._topology_plan import build_plan
 from ._topology_rollback import choose_sides
-from ._topology_rules_versions import moves
 from ._topology_secrets import SecretStore, needs_admin, resolve_secrets
 from ._topology_settings import choose_settings
 from ._topology_stages import derive
@@ -81,11 +79,6 @@ class Topology:
         """What is to be true on one host."""
         admin = self.store.path("admin_password") if needs_admin(self.draft) else None
         return build_plan(self.draft, host, self.store.directory, admin)
-
-    @property
-    def looks_first(self) -> bool:
-        """Whether a database is looked at before anything is kept or changed."""
-        return moves(self.draft) or any(database_check(self.draft, name) for name in self.draft.hosts)
 
     def status(self, host: str) -> dict[str, Any]:
         """What there is to look at, in the installation and on one host."""

@@ -41,6 +41,9 @@ options:
         to write their result to.
     type: bool
     default: false
+  lease_run:
+    description: The run whose lease of the host is renewed while it waits, see M(updraft.airflow.airflow_lease).
+    type: str
 """
 
 EXAMPLES = r"""
@@ -67,13 +70,16 @@ progress:
   type: dict
 """
 
+import contextlib
 import json
 import os
 import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.updraft.airflow.plugins.module_utils import host_lease
 from ansible_collections.updraft.airflow.plugins.module_utils.background_jobs import end_job, note_watching
+from ansible_collections.updraft.airflow.plugins.module_utils.host_lease import LeaseError
 
 PAUSE_SECONDS = 0.1
 # Who waits for the module writes its result a moment after it has ended.
@@ -135,6 +141,7 @@ def main() -> None:
             "progress_file": {"type": "path", "required": True},
             "seconds": {"type": "float", "default": 10},
             "end": {"type": "bool", "default": False},
+            "lease_run": {"type": "str"},
         },
         required_if=[("end", False, ["results_file"])],
         supports_check_mode=True,
@@ -142,6 +149,10 @@ def main() -> None:
     if module.params["end"]:
         gone = module.check_mode or end_job(os.path.dirname(module.params["progress_file"]))
         module.exit_json(changed=True, finished=gone)
+    if module.params["lease_run"] and not module.check_mode:
+        # Without a lease, or with a broken one, what runs in the background goes on.
+        with contextlib.suppress(LeaseError, OSError):
+            host_lease.renew(module.params["lease_run"], host_lease.PLACE)
     result, lost = wait(module.params["results_file"], module.params["progress_file"], module.params["seconds"])
     if result is not None:
         # As Ansible's own async_status does it: what is in it is ready to be read by the controller.

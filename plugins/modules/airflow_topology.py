@@ -34,8 +34,8 @@ options:
     default: false
   hold_secrets:
     description:
-      - Keep no new secret yet where a database has to be looked at before anything is changed. RV(holds_secrets) says so; the same call
-        without this option keeps them, and has the plan that counts.
+      - Keep no new secret yet, for a database may have to be looked at and the hosts have to be held before anything is changed.
+        RV(holds_secrets) says whether there are some; the same call without this option keeps them, and has the plan that counts.
     type: bool
     default: false
   goes_back:

@@ -17,6 +17,7 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleE
 from ansible.plugins.action import ActionBase
 from ansible_collections.updraft.airflow.plugins.action import airflow_metadata_copy
 from ansible_collections.updraft.airflow.plugins.action.airflow_metadata_copy import result_of
+from ansible_collections.updraft.airflow.plugins.plugin_utils.lease_controller import run_of
 
 
 def test_a_result_is_that_of_the_module() -> None:
@@ -159,6 +160,8 @@ def test_a_phase_is_started_and_waited_for(host: Host) -> None:
     assert (name, is_async) == (airflow_metadata_copy.MODULE, True)
     assert arguments == {"phase": "copy", "progress_file": f"{FOLDER}/progress"}
     assert [arguments["seconds"] for _name, arguments, _is_async in host.asked[1:]] == [5, 10]
+    # Whoever waits renews the lease of the run.
+    assert {arguments["lease_run"] for _name, arguments, _is_async in host.asked[1:]} == {run_of(os.getppid())}
     assert host.removed == [[FOLDER, MODULE_FOLDER]]
     assert host.ended == 0
 

@@ -111,9 +111,12 @@ def test_secrets_are_held_back_while_a_database_is_looked_at(single: Play, tmp_p
     assert (again["holds_secrets"], again["plan"]) == (False, kept["plan"])
 
 
-def test_secrets_are_kept_at_once_where_there_is_nothing_to_look_at(single: Play, tmp_path: Path) -> None:
-    result = single.run("h1", hold_secrets=True)
-    assert (result["changed"], result["holds_secrets"]) == (True, False)
+def test_secrets_are_held_back_until_the_hosts_are_held(single: Play, tmp_path: Path) -> None:
+    held = single.run("h1", hold_secrets=True)
+    assert (held["changed"], held["holds_secrets"]) == (False, True)
+    assert os.listdir(tmp_path) == []
+    kept = single.run("h1")
+    assert (kept["changed"], kept["holds_secrets"]) == (True, False)
     assert os.listdir(tmp_path) == ["credentials"]
 
 

@@ -614,6 +614,10 @@ ADOPTION_CASES = {
 
 VALUE_CASES = {
     "drain timeout": (server(airflow_drain_timeout=0), "airflow_drain_timeout is 0: it must be 1 second or more."),
+    "lease": (
+        server(airflow_lease_seconds=600),
+        "airflow_lease_seconds is 600: it must be more than airflow_drain_timeout (600), during which no lease is renewed; raise it.",
+    ),
     "web port": (server(airflow_webserver_port=70000), "airflow_webserver_port is 70000: a port is between 1 and 65535."),
     "database port": (server(airflow_metadata_db_port=-1), "airflow_metadata_db_port is -1: a port is between 1 and 65535."),
     "web port of the database": (

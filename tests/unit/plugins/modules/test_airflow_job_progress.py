@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.updraft.airflow.plugins.module_utils import host_lease
 from ansible_collections.updraft.airflow.plugins.modules import airflow_job_progress
 
 RunModule = Callable[..., dict[str, Any]]
@@ -135,3 +136,23 @@ def test_it_ends_the_module(call_module: RunModule, job: Job, check_mode: bool) 
 def test_without_an_end_it_needs_the_file_for_the_result(call_module: RunModule, job: Job) -> None:
     result = call_module("airflow_job_progress", progress_file=str(job.progress))
     assert result["msg"] == "end is False but all of the following are missing: results_file"
+
+
+def test_a_lease_is_renewed_by_who_waits(
+    call_module: RunModule, job: Job, working: subprocess.Popen[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = str(tmp_path / "lease")
+    monkeypatch.setattr(host_lease, "PLACE", place)
+    job.tell(working.pid)
+    own = host_lease.Lease("alice@ops1", "a" * 32, "boot:1:100:5", "site.yml", 3600)
+    host_lease.take(own, None, place)
+    before = host_lease.holder(place)
+    call_module("airflow_job_progress", **job.arguments, seconds=0, lease_run="boot:1:101:5")
+    assert host_lease.holder(place) == before
+    call_module("airflow_job_progress", **job.arguments, seconds=0, lease_run=own.run)
+    after = host_lease.holder(place)
+    assert before is not None and after is not None
+    assert (after.run, after.since) == (own.run, before.since) and after.expires > before.expires
+    # Whoever made something else of it has not stopped what runs.
+    Path(place).write_text("nonsense\n")
+    assert call_module("airflow_job_progress", **job.arguments, seconds=0, lease_run=own.run)["finished"] is False
