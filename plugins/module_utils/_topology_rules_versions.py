@@ -111,7 +111,7 @@ def version_knows_moved_schema(draft: Draft) -> Iterator[str]:
         return
     copied_by = versions.copied_by(running) or ""
     newest = versions.schema_head(copied_by)
-    first = next(first for first, head in versions.SCHEMA_HEADS if head == newest)
+    first = min(first for first, head in versions.SCHEMA_HEADS if head == newest)
     if wanted[0] == first[0] and wanted < first:
         yield (
             f"The data of Airflow {running} is brought to the schema of {copied_by} before it is moved, which {draft.version} does not "

@@ -65,7 +65,8 @@ def take(wanted: Lease, over: str | None, place: str) -> tuple[bool, Lease | Non
     One of the same controller is never taken for being old: whether its run lives can be seen there. Raises LeaseError and OSError.
     """
     with _locked(place, os.O_CREAT) as descriptor:
-        assert descriptor is not None
+        if descriptor is None:
+            raise LeaseError(f"{place} cannot be made.")
         found = _read(descriptor, place)
         if found is None or found.run == over or (found.expired and found.controller_id != wanted.controller_id):
             _write(descriptor, wanted.from_now())

@@ -194,7 +194,7 @@ class Comparison:
 
     def _columns(self, schema: str, table: str) -> dict[str, tuple[str, bool]]:
         rows = self._connection.execute(f"PRAGMA {schema}.table_info({quoted(table)})")
-        return {name: (declared.upper(), bool(key)) for _, name, declared, _, _, key in rows}
+        return {name: (declared.upper(), bool(key)) for _number, name, declared, _not_null, _default, key in rows}
 
     def _count(self, schema: str, table: str) -> int:
         return int(self._connection.execute(f"SELECT count(*) FROM {schema}.{quoted(table)}").fetchone()[0])
@@ -238,7 +238,7 @@ class Comparison:
             named.append(column)
         known = ""
         if has_more:
-            known = self._known_rows(table, [name for name, (_, key) in old.items() if key], old)
+            known = self._known_rows(table, [name for name, (_kind, key) in old.items() if key], old)
         join = fate.join if joined else ""
         first = self._digests(f"SELECT {', '.join(before)} FROM old.{quoted(table)} t", named)
         second = self._digests(f"SELECT {', '.join(after)} FROM main.{quoted(now)} t {join} {known}", named)

@@ -83,7 +83,7 @@ class Moment:
     delay: float
 
     def __str__(self) -> str:
-        return f"{self.delay:.1f} s after the start of \u201c{self.task}\u201d"
+        return f'{self.delay:.1f} s after the start of "{self.task}"'
 
 
 FIRST_INSTALLED = "Bring DAGs, plugins and task logs over"

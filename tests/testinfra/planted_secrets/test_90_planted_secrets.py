@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import stat
 import subprocess
 import tempfile
@@ -165,10 +166,13 @@ def play(host: Any, name: str, failure: Failure, words: tuple[str, ...], setting
 
 def readable(folder: Path, since: float) -> Iterator[Path]:
     """Files in a folder of the controller that others can read and that are not older."""
-    for place in folder.rglob("*"):
-        with suppress(OSError):
-            if place.is_file() and place.stat().st_mtime >= since and place.stat().st_mode & stat.S_IROTH:
-                yield place
+    # Others make and remove theirs meanwhile.
+    for parent, _folders, names in os.walk(folder):
+        for place in (Path(parent, name) for name in names):
+            with suppress(OSError):
+                found = place.lstat()
+                if stat.S_ISREG(found.st_mode) and found.st_mtime >= since and found.st_mode & stat.S_IROTH:
+                    yield place
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,8 @@ OLD = 1_000_000_000
 # Ends by itself, as the module does, or only when it is killed; it is told to be ready when its signals are set.
 CODE = """
 import signal, sys
-if "stubborn" in sys.argv:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+# What is started in the background of a script ignores it from the start.
+signal.signal(signal.SIGINT, signal.SIG_IGN if "stubborn" in sys.argv else signal.SIG_DFL)
 print("ready", flush=True)
 signal.pause()
 """

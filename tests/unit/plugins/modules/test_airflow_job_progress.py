@@ -119,7 +119,8 @@ def test_who_waits_leaves_a_trace(call_module: RunModule, job: Job) -> None:
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_it_ends_the_module(call_module: RunModule, job: Job, check_mode: bool) -> None:
     environment = {**os.environ, "ANSIBLE_ASYNC_DIR": str(job.progress.parent)}
-    command = ["tail", "-f", "/dev/null", "airflow_metadata_copy"]
+    # What is started in the background of a script ignores the signal from the start.
+    command = ["env", "--default-signal=INT", "tail", "-f", "/dev/null", "airflow_metadata_copy"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 10
         while not Path(f"/proc/{process.pid}/cmdline").read_bytes().startswith(b"tail") and time.monotonic() < deadline:
