@@ -256,7 +256,7 @@ class Comparison:
 
     def _digests(self, query: str, columns: list[str]) -> dict[str, tuple[int, str]]:
         """Of the rows as a whole, and of each column by itself, which says where to look."""
-        whole, parts = Digest(), [Digest() for _ in columns]
+        whole, parts = Digest(), [Digest() for _column in columns]
         for batch in self._batches(query):
             whole.add([repr(row).encode() for row in batch])
             for digest, values in zip(parts, zip(*batch)):
