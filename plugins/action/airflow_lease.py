@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -35,14 +36,19 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """What the module returns; a failure where another run holds the host, in check mode a warning."""
         super().run(tmp, task_vars)
+        # This is one of Ansible's processes for hosts; the run is the process that all of them belong to, which may have been killed.
+        parent = multiprocessing.parent_process()
+        if parent is not None and parent.pid != os.getppid():
+            return {"failed": True, "changed": False, "held": False, "msg": "The run that this belongs to has ended."}
         own = {
             "controller": controller_name(),
             "controller_id": controller_id(),
-            # This is one of Ansible's processes for hosts; the run is the process that all of them belong to.
             "run": run_of(os.getppid()),
             "playbook": playbook_name(task_vars or {}),
         }
         result = self._module(own, task_vars)
+        if self._task.args.get("state") == "renewed" and not self._task.check_mode:
+            return result if result.get("held") or result.get("failed") else self._lost(task_vars)
         holder = result.get("holder")
         if holder is None:
             return result
@@ -65,6 +71,12 @@ class ActionModule(ActionBase):
 
     def _module(self, own: Mapping[str, str], task_vars: Mapping[str, Any] | None) -> dict[str, Any]:
         return dict(self._execute_module(MODULE, module_args={**self._task.args, **own}, task_vars=task_vars))
+
+    def _lost(self, task_vars: Mapping[str, Any] | None) -> dict[str, Any]:
+        """What was read of the host may be old by now."""
+        host = (task_vars or {}).get("inventory_hostname", "The host")
+        told = f"{host} is no longer held by this run, for its lease was over or removed: nothing more is changed; run the playbook again."
+        return {"failed": True, "changed": False, "held": False, "msg": told}
 
     def _taken(self, result: dict[str, Any], task_vars: Mapping[str, Any] | None) -> dict[str, Any]:
         """What was taken over from another controller is told: whoever is there may not know."""

@@ -16,8 +16,11 @@ from ._topology_stages import source_version
 ENVIRONMENT_MB = 600
 """A virtual environment of Airflow with its compiled files."""
 
-COPIES_BROUGHT_UP = 4
-"""What it takes to bring a copy of an SQLite file to another schema, as a multiple of the file: tables are rebuilt in it."""
+COPIES_BROUGHT_UP = 6
+"""What it takes to bring a copy of an SQLite file to another schema, as a multiple of the file.
+
+The copy tried before, one as it was, and one whose largest tables are rebuilt: 2.7 (2.x) to 3.3 (3.x, write-ahead log) times the file.
+"""
 
 ROWS_WITH_INDEXES = 2
 """What a server needs for the rows of an SQLite file, as a multiple of the file."""

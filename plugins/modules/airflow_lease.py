@@ -33,9 +33,12 @@ attributes:
     description: Nothing is reported as changed.
 options:
   state:
-    description: Whether this run is to hold the host, or to give it back. One that another run holds is never given back.
+    description:
+      - Whether this run is to hold the host, or to give it back. One that another run holds is never given back.
+      - With V(renewed) it has to hold the host already, and does so again for as many seconds as it took it for. Where it does no longer,
+        as the lease was over and another run has taken it, this fails, as what was read of the host may be old.
     type: str
-    choices: [held, released]
+    choices: [held, renewed, released]
     default: held
   seconds:
     description:
@@ -117,6 +120,8 @@ def carry_out(parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         return {"held": False}
     if check_mode:
         return {"held": False, **other(host_lease.holder(place), run)}
+    if parameters["state"] == "renewed":
+        return {"held": host_lease.renew(run, place), **other(host_lease.holder(place), run)}
     wanted = Lease(parameters["controller"], parameters["controller_id"], run, parameters["playbook"], parameters["seconds"])
     held, found = host_lease.take(wanted, parameters["over"], place)
     return {"held": held, **other(found, run)}
@@ -126,7 +131,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["held", "released"], "default": "held"},
+            "state": {"type": "str", "choices": ["held", "renewed", "released"], "default": "held"},
             "seconds": {"type": "int", "default": 3600},
             "controller": {"type": "str"},
             "controller_id": {"type": "str"},

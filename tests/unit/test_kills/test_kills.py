@@ -93,9 +93,7 @@ def test_the_page_says_what_is_missing(tmp_path: Path) -> None:
     assert table.keep(place, table.Seen(**{**vars(seen), "seconds": 90.0})) == [table.Seen(**{**vars(seen), "seconds": 90.0})]
     order = [("2.11.2", "copying-1"), ("3.3.2", "keeping")]
     page = table.page(table.read(place), order, ["two runs at once"], 7, 20000, "2 cores")
-    assert (
-        "| 2.11.2 | copying | the controller's process group | 1.2 s after the start of \u201cCopy\u201d | 90 | changed nothing |\n" in page
-    )
+    assert '| 2.11.2 | copying | the controller\'s process group | 1.2 s after the start of "Copy" | 90 | changed nothing |\n' in page
     assert "\nNot in the table, for they were not run, or did not what the test demands: keeping (3.3.2).\n" in page
     assert "20,000" in page and "\n- two runs at once\n" in page
     # Of another seed, nothing was seen.

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -123,6 +124,31 @@ def test_one_that_was_killed_is_followed_at_once(run: RunAction, place: Path, pr
     result = run()
     assert (result["held"], result.get("failed"), result.get("warnings")) == (True, None, None)
     assert json.loads(place.read_text())["run"] == run_of(os.getpid())
+
+
+def test_only_what_is_held_is_renewed(run: RunAction, place: Path) -> None:
+    run(seconds=900)
+    held = json.loads(place.read_text())
+    place.write_text(json.dumps({**held, "expires": time.time() - 1}) + "\n")
+    assert run(state="renewed") == {"changed": False, "held": True}
+    assert json.loads(place.read_text())["expires"] > time.time() + 800
+    lost = "h1 is no longer held by this run, for its lease was over or removed: nothing more is changed; run the playbook again."
+    # Whoever took it over meanwhile may have given it back.
+    place.unlink()
+    assert (run(state="renewed")["failed"], run(state="renewed")["msg"], place.exists()) == (True, lost, False)
+    before = by_other(place, 600)
+    assert run(state="renewed")["msg"] == lost
+    assert json.loads(place.read_text()) == before
+
+
+def test_one_of_the_processes_of_a_run_that_was_killed_takes_nothing(
+    run: RunAction, place: Path, process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: MagicMock(pid=process.pid))
+    assert run(pid=process.pid)["held"] is True
+    assert run(state="released", pid=process.pid)["held"] is False
+    assert run(pid=1)["failed"] is True
+    assert not place.exists()
 
 
 def test_another_controller_is_waited_for(run: RunAction, place: Path) -> None:

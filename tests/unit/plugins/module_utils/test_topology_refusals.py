@@ -371,7 +371,7 @@ VERSION_CASES = {
             found=info(adopted=adopted("2.9.3"), metadata={"size_mb": 1000}, free_mb={"home": 6000, "postgresql": 4000}),
             airflow_adopt_home=OLD_HOME,
         ),
-        "h1 has 6000 MB free for /opt/airflow, and about 8200 MB are needed: make room.",
+        "h1 has 6000 MB free for /opt/airflow, and about 10200 MB are needed: make room.",
     ),
     "too little room for logs": (
         single(
