@@ -118,10 +118,13 @@ seconds:
   type: float
 """
 
+import contextlib
+import fcntl
 import os
 import signal
 import sqlite3
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -255,6 +258,24 @@ def start(module: AnsibleModule) -> dict[str, Any]:
     return {"changed": bool(frozen or started), "stopped": [], "started": started, "waited_for": [], "abandoned": []}
 
 
+@contextlib.contextmanager
+def alone(module: AnsibleModule) -> Iterator[None]:
+    """Wait until nobody else does something to the daemons of this home.
+
+    A run that was killed leaves its module at work, which would let go on what this one has frozen.
+    """
+    home = module.params["home"]
+    if module.check_mode or not os.path.isdir(home):
+        yield
+        return
+    handle = os.open(home, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def leave(_number: int, _frame: object) -> None:
     """Make a signal an exception, so that a frozen scheduler goes on when the connection breaks."""
     raise SystemExit(1)
@@ -281,7 +302,8 @@ def main() -> None:
         signal.signal(number, leave)
     started = time.monotonic()
     try:
-        result = start(module) if module.params["state"] == "started" else stop(module)
+        with alone(module):
+            result = start(module) if module.params["state"] == "started" else stop(module)
     except (StopError, StartError, RestartFileError) as error:
         module.fail_json(msg=str(error))
     except (sqlite3.Error, OSError, DatabaseError) as error:

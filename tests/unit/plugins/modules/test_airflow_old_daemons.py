@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,22 @@ def test_waits_for_a_task_and_then_stops_everything(handle: Callable[..., dict[s
     # A TERM would have let SequentialExecutor start tasks.
     assert (scheduler.wait(), webserver.wait()) == (-9, 0)
     assert (tmp_path / "restart.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_another_run_left_at_work_is_waited_for(handle: Callable[..., dict[str, Any]], old_airflow: Any) -> None:
+    old_airflow.make_database()
+    scheduler = old_airflow.start("scheduler")
+    folder = os.open(old_airflow.home, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(handle, "stopped")
+        # Somebody waits for the lock, as the kernel tells it.
+        while not any("->" in line and str(os.fstat(folder).st_ino) in line for line in Path("/proc/locks").read_text().splitlines()):
+            assert not result.done(), result.result()
+            time.sleep(0.05)
+        assert scheduler.poll() is None and state_of(scheduler.pid) != "T"
+        os.close(folder)
+        assert [each["pid"] for each in result.result()["stopped"]] == [scheduler.pid]
 
 
 def test_on_a_timeout_everything_runs_as_before_and_the_task_is_named(handle: Callable[..., dict[str, Any]], old_airflow: Any) -> None:
