@@ -267,7 +267,6 @@ def main() -> None:
             "folder": {"type": "path", "required": True},
             "venv": {"type": "path", "required": True},
             "user": {"type": "str", "required": True},
-            # Each value that is a secret is hidden on its own; names of variables are no secret.
             "environment": {"type": "dict", "required": True, "no_log": True},
             "timeout": {"type": "int", "default": 3600},
         },

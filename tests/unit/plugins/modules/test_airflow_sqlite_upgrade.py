@@ -119,11 +119,11 @@ def test_only_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
 
 def test_what_is_said_of_other_databases_does_not_reach_airflow() -> None:
     given = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql://", "AIRFLOW__CELERY__BROKER_URL": "redis://", "AIRFLOW_HOME": "/opt"}
-    found = environment_for(given, "/work", "/work/airflow.db", 3)
-    assert found["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == "sqlite:////work/airflow.db"
-    assert found["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC"] == "sqlite+aiosqlite:////work/airflow.db"
+    found = environment_for(given, "/srv/upgrade", "/srv/upgrade/airflow.db", 3)
+    assert found["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == "sqlite:////srv/upgrade/airflow.db"
+    assert found["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC"] == "sqlite+aiosqlite:////srv/upgrade/airflow.db"
     assert "AIRFLOW__CELERY__BROKER_URL" not in found
-    assert "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC" not in environment_for(given, "/work", "/work/airflow.db", 2)
+    assert "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC" not in environment_for(given, "/srv/upgrade", "/srv/upgrade/airflow.db", 2)
 
 
 def test_a_file_that_was_put_in_the_place_of_the_migrated_one_is_not_taken(tmp_path: Path) -> None:
